@@ -1,0 +1,114 @@
+"""The crystal as the user gives it: species, lattice and sites, validated, nothing derived.
+
+Lattice vectors are rows, ``cart_coords = frac_coords @ lattice``. Canonical cells, frames and
+graphs are made from it elsewhere (``models.canonical``, ``models.graph``).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import reduce
+from math import gcd
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+MAX_ATOMIC_NUMBER = 118
+
+
+class CrystalError(ValueError):
+    """A structure that no prediction can be made for; the message says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Crystal:
+    """One periodic structure.
+
+    Attributes:
+        numbers: (S,) atomic numbers of the sites, 1 to 118.
+        lattice: (3, 3) [Angstrom] lattice vectors as rows.
+        frac_coords: (S, 3) fractional coordinates, any image.
+
+    Raises:
+        CrystalError: for wrong shapes, numbers that are not finite, unknown elements or a cell
+            without volume.
+    """
+
+    numbers: NDArray[np.int64]
+    lattice: NDArray[np.float64]
+    frac_coords: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        numbers = np.asarray(self.numbers)
+        lattice = np.asarray(self.lattice, dtype=np.float64)
+        frac_coords = np.asarray(self.frac_coords, dtype=np.float64)
+        if numbers.ndim != 1 or numbers.size == 0:
+            raise CrystalError(f"`numbers` must have shape (S,) with S > 0, got {numbers.shape}")
+        if lattice.shape != (3, 3):
+            raise CrystalError(f"`lattice` must have shape (3, 3), got {lattice.shape}")
+        if frac_coords.shape != (numbers.size, 3):
+            raise CrystalError(
+                f"`frac_coords` must have shape ({numbers.size}, 3), got {frac_coords.shape}"
+            )
+        if not (np.isfinite(lattice).all() and np.isfinite(frac_coords).all()):
+            raise CrystalError("lattice and coordinates must be finite numbers")
+        if numbers.min() < 1 or numbers.max() > MAX_ATOMIC_NUMBER:
+            raise CrystalError(f"atomic numbers must lie in 1..{MAX_ATOMIC_NUMBER}")
+        lengths = np.linalg.norm(lattice, axis=1)
+        if abs(np.linalg.det(lattice)) < 1e-6 * max(float(np.prod(lengths)), 1e-30):
+            raise CrystalError("the lattice vectors span no volume")
+        object.__setattr__(self, "numbers", numbers.astype(np.int64))
+        object.__setattr__(self, "lattice", lattice)
+        object.__setattr__(self, "frac_coords", frac_coords)
+
+    @property
+    def num_sites(self) -> int:
+        """Number of sites S in the cell."""
+        return self.numbers.size
+
+    @property
+    def cart_coords(self) -> NDArray[np.float64]:
+        """(S, 3) [Angstrom] Cartesian coordinates."""
+        return self.frac_coords @ self.lattice
+
+    @property
+    def volume(self) -> float:
+        """Cell volume [Angstrom^3]."""
+        return float(abs(np.linalg.det(self.lattice)))
+
+    @property
+    def formula_key(self) -> str:
+        """Reduced formula as ``"Z:count"`` joined by commas, ascending Z, e.g. ``"37:2,52:1"``."""
+        counts = Counter(self.numbers.tolist())
+        divisor = reduce(gcd, counts.values())
+        return ",".join(f"{z}:{counts[z] // divisor}" for z in sorted(counts))
+
+    @classmethod
+    def from_structure(cls, structure: Structure) -> Crystal:
+        """The crystal of a pymatgen structure.
+
+        Raises:
+            CrystalError: if a site is partly occupied or holds no element.
+        """
+        for index, site in enumerate(structure):
+            if not site.is_ordered:
+                raise CrystalError(
+                    f"site {index} ({site.species_string}) is partly occupied; "
+                    "order the structure first"
+                )
+        try:
+            numbers = [site.specie.Z for site in structure]
+        except AttributeError:
+            raise CrystalError("every site must hold an element (found a dummy species)") from None
+        return cls(np.array(numbers), structure.lattice.matrix, structure.frac_coords)
+
+    def to_structure(self) -> Structure:
+        """The pymatgen structure with the same sites in the same order."""
+        from pymatgen.core import Structure
+
+        return Structure(self.lattice, self.numbers.tolist(), self.frac_coords)
