@@ -101,11 +101,12 @@ class Crystal:
                     f"site {index} ({site.species_string}) is partly occupied; "
                     "order the structure first"
                 )
-        try:
-            numbers = [site.specie.Z for site in structure]
-        except AttributeError:
-            raise CrystalError("every site must hold an element (found a dummy species)") from None
-        return cls(np.array(numbers), structure.lattice.matrix, structure.frac_coords)
+        from pymatgen.core import DummySpecies
+
+        if any(isinstance(site.specie, DummySpecies) for site in structure):
+            raise CrystalError("every site must hold an element (found a dummy species)")
+        numbers = np.array([site.specie.Z for site in structure])
+        return cls(numbers, structure.lattice.matrix, structure.frac_coords)
 
     def to_structure(self) -> Structure:
         """The pymatgen structure with the same sites in the same order."""

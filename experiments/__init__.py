@@ -1,0 +1,1 @@
+"""Studies where crystals and light meet: train, map, sweep, drift, export, report."""

@@ -1,0 +1,43 @@
+"""The one table of tolerances; every bound of the suite is a name from here.
+
+Multiples of eps are in units of ``torch.finfo(dtype).eps`` of the real dtype under test.
+"""
+
+# Photonic identities, in eps.
+MZI_EPS = 8  # 2 x 2 algebra; measured 2.2
+MESH_EPS = 16  # rebuild and propagation, largest entry; measured at most 3.7 for N <= 128
+UNITARITY_EPS = 64  # largest entry of U^H U - 1; measured at most 12
+
+# Predictions.
+INVARIANCE_F64 = 1e-10  # relative; e3nn starts at 1e-9, tightened
+INVARIANCE_F32 = 1e-5  # relative; canonicalisation stays in float64
+IDEAL_CHIP_F64 = 1e-12  # mapped against digital prediction, relative
+IDEAL_CHIP_F32 = 1e-5
+
+# Statistics of random draws, relative.
+CLOSED_FORM = 0.05  # sampled against closed-form errors with >= 200 draws
+STANDARD_ERRORS = 5  # for means with a known standard error
+
+# Data files.
+STORED_DIGITS = 1e-5  # shared copies carry 5 decimals
+SHORTEST_DISTANCE = 0.745  # Angstrom; the published 0.75 is 0.7481, H-H in formation mp-696588
+
+# Crystals, elements and the tree baseline.
+STRUCTURE_EPS = 8  # Cartesian coordinates through pymatgen, relative to the largest
+STANDARDISED_F64 = 1e-12  # mean 0 and deviation 1 of element features of the order of 1e3
+CLOSED_FORM_F64 = 1e-12  # closed forms in float64, relative
+BASELINE_PUBLISHED = 0.05  # relative to the published errors; seeds scatter by 3 %
+
+# Chips.
+DRIVE_EPS = 16  # phase -> voltage -> phase, relative to the largest phase; a square and a root
+COMPENSATION = 1e-12  # [rad] crosstalk of pre-compensated commands; sparse solve of S <= 1000
+REBUILD_F64 = 1e-12  # relative; weights from stored phases or voltages, no rounding between
+FINE_STEP = 0.5  # codes; a rounded value lies within half a step
+STEP_SLACK = 1e-9  # codes; rounding of the division by the step, up to 2^32 codes
+
+# Crystal network.
+EXACT_METRIC = 1e-5  # relative metric tolerance for exact prototypes
+EXACT_POSITION = 1e-5  # Angstrom; symmetry search on exact prototypes, lengths after long skews
+GEOMETRY_F64 = 1e-9  # Angstrom or cells; integer changes of basis with entries up to a few 100
+FRAME_F64 = 1e-12  # rotations of well-conditioned lattices; measured 2e-15
+ROTATION_EPS = 16  # largest entry of R R^T - 1 and of det R - 1; measured 4
