@@ -5,7 +5,8 @@ Multiples of eps are in units of ``torch.finfo(dtype).eps`` of the real dtype un
 
 # Photonic identities, in eps.
 MZI_EPS = 8  # 2 x 2 algebra; measured 2.2
-MESH_EPS = 16  # rebuild and propagation, largest entry; measured at most 3.7 for N <= 128
+MESH_EPS = 16  # rebuild and propagation, largest entry; measured at most 10 for N <= 128
+WEIGHT_EPS = 64  # mapped weight, relative to its scale; the residual of LAPACK's SVD reaches 31
 UNITARITY_EPS = 64  # largest entry of U^H U - 1; measured at most 12
 
 # Predictions.
@@ -40,4 +41,15 @@ EXACT_METRIC = 1e-5  # relative metric tolerance for exact prototypes
 EXACT_POSITION = 1e-5  # Angstrom; symmetry search on exact prototypes, lengths after long skews
 GEOMETRY_F64 = 1e-9  # Angstrom or cells; integer changes of basis with entries up to a few 100
 FRAME_F64 = 1e-12  # rotations of well-conditioned lattices; measured 2e-15
-ROTATION_EPS = 16  # largest entry of R R^T - 1 and of det R - 1; measured 4
+ROTATION_EPS = 16  # largest entry of R R^T - 1 and of det R - 1; measured 7
+EXACT_TIE = 1e-6  # Angstrom; distances of exact prototypes that count as equal
+HARMONICS_EPS = 32  # |Y|^2 and Y(a).Y(b), values up to 5; measured 24
+NO_OP_F64 = 1e-12  # relative; a frame that cancels exactly; measured 2e-15
+VISIBLE = 1e-8  # relative; an effect that a comparison must not miss; measured from 4e-5 on
+BROKEN_FRAME = 1e-8  # relative, lower bound; a wrong global frame; measured from 3e-5 on
+BROKEN_OVER_CORRECT = 1e4  # lower bound of a broken over the correct spread, both measured
+BROKEN_EDGES = 1e-3  # relative, lower bound; self-image edges twice in a supercell
+STORED_INVARIANCE = 1e-6  # relative; stored crystals hold equal sites to 1e-6 Angstrom
+STORED_SHARE = 0.99  # lower bound; the rest sits on the edge of a tolerance
+RADIAL_EPS = 16  # 256 Gaussians of a length, projected; measured 1
+SINGLE_PRECISION = 1e-4  # relative; float32 against float64, small outputs included; measured 3e-5

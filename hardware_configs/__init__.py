@@ -1,0 +1,1 @@
+"""Chip descriptions: one YAML file each, every figure with unit and source."""

@@ -1,0 +1,186 @@
+"""Drive laws: phase to voltage to converter code, and back.
+
+The heater law is phi = pi (V/v_pi)^2 with the smallest V >= 0. A command is never clipped: what the
+driver cannot reach raises. Rounding as an error of the weights is ``impairments.quantisation``.
+"""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from photonic.conventions import wrap_phase
+from photonic.hardware import HardwareConfig
+
+_Floats = NDArray[np.float64]
+
+
+def phase_to_voltage(phase: _Floats, hardware: HardwareConfig) -> _Floats:
+    """Heater voltages V = v_pi sqrt(phi/pi).
+
+    Args:
+        phase: (...) [rad] commanded phase. Without crosstalk pre-compensation it is reduced modulo
+            2 pi; with it the phase must be >= 0 and is not reduced, because a command above 2 pi
+            heats its neighbours more than its remainder does.
+        hardware: gives ``v_pi_v`` and ``v_max_v``.
+
+    Returns:
+        (...) [V] smallest voltage >= 0.
+
+    Raises:
+        ValueError: if the law is not known, a phase is negative (pre-compensated drive), or a
+            voltage exceeds ``v_max_v``.
+
+    Source: Harris et al., Opt. Express 22, 10487 (2014) (heater); reference 6.2 (branch).
+    """
+    v_pi = _known_v_pi(hardware)
+    voltage = v_pi * np.sqrt(drive_phase(phase, hardware) / np.pi)
+    if hardware.v_max_v is not None and voltage.size and voltage.max() > hardware.v_max_v:
+        raise ValueError(
+            f"a phase needs {voltage.max():.4g} V, "
+            f"but {hardware.name!r} drives at most {hardware.v_max_v:.4g} V"
+        )
+    return voltage
+
+
+def voltage_to_phase(voltage: _Floats, hardware: HardwareConfig) -> _Floats:
+    """Commanded phases phi = pi (V/v_pi)^2, not reduced.
+
+    Args:
+        voltage: (...) [V] heater voltage.
+        hardware: gives ``v_pi_v``.
+
+    Returns:
+        (...) [rad] commanded phase.
+
+    Raises:
+        ValueError: if the law is not known.
+    """
+    return np.pi * (np.asarray(voltage) / _known_v_pi(hardware)) ** 2
+
+
+def voltage_to_code(voltage: _Floats, hardware: HardwareConfig) -> NDArray[np.int64]:
+    """Nearest codes round(V (2^b - 1)/v_max) of a voltage-uniform converter.
+
+    Args:
+        voltage: (...) [V] between 0 and ``v_max_v``.
+        hardware: gives ``dac_bits`` and ``v_max_v``.
+
+    Returns:
+        (...) codes from 0 to 2^b - 1.
+
+    Raises:
+        ValueError: if a voltage is out of range or the converter is not described.
+    """
+    return _encode(voltage, _voltage_full_scale(hardware), hardware)
+
+
+def code_to_voltage(code: NDArray[np.int64], hardware: HardwareConfig) -> _Floats:
+    """Voltages V = v_max code/(2^b - 1) of a voltage-uniform converter.
+
+    Args:
+        code: (...) integers from 0 to 2^b - 1.
+        hardware: gives ``dac_bits`` and ``v_max_v``.
+
+    Returns:
+        (...) [V] output voltage.
+
+    Raises:
+        ValueError: if the converter is not described.
+    """
+    return np.asarray(code) * _step(_voltage_full_scale(hardware), hardware)
+
+
+def phase_to_code(phase: _Floats, hardware: HardwareConfig) -> NDArray[np.int64]:
+    """Converter codes of commanded phases, by the converter of the hardware.
+
+    Phase-uniform: round(phi (2^b - 1)/phi_max) with ``phase_full_scale``. Voltage-uniform: through
+    ``phase_to_voltage``.
+
+    Args:
+        phase: (...) [rad] commanded phase, reduced as in ``phase_to_voltage``.
+        hardware: gives the converter.
+
+    Returns:
+        (...) codes from 0 to 2^b - 1.
+
+    Raises:
+        ValueError: if the phase is out of reach or the converter is not described.
+    """
+    if hardware.dac_mode == "voltage":
+        return voltage_to_code(phase_to_voltage(phase, hardware), hardware)
+    return _encode(drive_phase(phase, hardware), phase_full_scale(hardware), hardware)
+
+
+def code_to_phase(code: NDArray[np.int64], hardware: HardwareConfig) -> _Floats:
+    """Commanded phases that the codes stand for, by the converter of the hardware.
+
+    Args:
+        code: (...) integers from 0 to 2^b - 1.
+        hardware: gives the converter.
+
+    Returns:
+        (...) [rad] commanded phase, not reduced.
+
+    Raises:
+        ValueError: if the converter is not described.
+    """
+    if hardware.dac_mode == "voltage":
+        return voltage_to_phase(code_to_voltage(code, hardware), hardware)
+    return np.asarray(code) * _step(phase_full_scale(hardware), hardware)
+
+
+def phase_full_scale(hardware: HardwareConfig) -> float:
+    """Full scale phi_max [rad] of a phase-uniform converter.
+
+    2 pi, or 4 pi with crosstalk pre-compensation, whose lifts by 2 pi exceed one turn.
+    """
+    return 4 * np.pi if hardware.is_precompensated else 2 * np.pi
+
+
+def drive_phase(phase: _Floats, hardware: HardwareConfig) -> _Floats:
+    """The phase that the heater is asked for.
+
+    Args:
+        phase: (...) [rad] commanded phase.
+        hardware: tells whether commands are pre-compensated.
+
+    Returns:
+        (...) [rad] the phase modulo 2 pi, or the phase itself with pre-compensation.
+
+    Raises:
+        ValueError: if a pre-compensated phase is negative: heaters cannot cool.
+    """
+    phase = np.asarray(phase, dtype=np.float64)
+    if not hardware.is_precompensated:
+        return wrap_phase(torch.tensor(phase)).numpy()
+    if phase.size and phase.min() < 0:
+        raise ValueError(f"a commanded phase is negative ({phase.min():.4g} rad)")
+    return phase
+
+
+def _known_v_pi(hardware: HardwareConfig) -> float:
+    if hardware.v_pi_v is None:
+        raise ValueError(f"hardware {hardware.name!r} has no `v_pi_v`: its drive law is not known")
+    return hardware.v_pi_v
+
+
+def _voltage_full_scale(hardware: HardwareConfig) -> float:
+    if hardware.v_max_v is None:
+        raise ValueError(f"hardware {hardware.name!r} has no `v_max_v`: no full scale for codes")
+    return hardware.v_max_v
+
+
+def _step(full_scale: float, hardware: HardwareConfig) -> float:
+    if hardware.dac_bits is None:
+        raise ValueError(f"hardware {hardware.name!r} has no `dac_bits`: its drive is continuous")
+    return full_scale / (2**hardware.dac_bits - 1)
+
+
+def _encode(value: _Floats, full_scale: float, hardware: HardwareConfig) -> NDArray[np.int64]:
+    code = np.rint(np.asarray(value) / _step(full_scale, hardware)).astype(np.int64)
+    if code.size and (code.min() < 0 or code.max() >= 2**hardware.dac_bits):
+        raise ValueError(
+            f"a command is outside 0 to {full_scale:.4g}, "
+            f"the range of the converter of {hardware.name!r}"
+        )
+    return code

@@ -1,0 +1,22 @@
+"""Static phase bias that a calibration leaves behind."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def bias_residual(
+    std_rad: float, shape: tuple[int, ...], generator: np.random.Generator
+) -> NDArray[np.float64] | None:
+    """Bias errors b_k - b_cal,k = std n_k.
+
+    Args:
+        std_rad: [rad] standard deviation.
+        shape: shape of the errors.
+        generator: source of randomness.
+
+    Returns:
+        ``shape`` [rad], or None if the std is 0.
+
+    Source: Gu et al., L2ight, NeurIPS 2021 (Phi_b, after calibration).
+    """
+    return std_rad * generator.standard_normal(shape) if std_rad else None

@@ -1,0 +1,110 @@
+"""From the weights of a dense layer to the settings of optical tiles."""
+
+import math
+from typing import Literal
+
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from photonic.decomposition import decompose
+from photonic.layout import MeshLayout
+from photonic.program import Program
+
+# Shapes: R, C rows and columns of tiles, m x n one tile, r = min(m, n).
+
+
+def map_linear(
+    weight: Tensor | ArrayLike,
+    layout: str = "clements",
+    tile: int | Literal["full"] | None = 16,
+    name: str = "layer",
+) -> Program:
+    """Ideal settings that perform a weight matrix.
+
+    Each tile is decomposed as W = scale U[:, :r] diag(S) V^T[:r, :] with orthogonal U and V,
+    S_0 = 1 >= S_1 >= ... >= 0 and scale its largest singular value. Signs are fixed: in each
+    column of U (each row of V^T beyond r) the first entry of largest magnitude is positive. A tile
+    of zeros has scale 0, S = 0 and both meshes at the identity.
+
+    Args:
+        weight: (out_features, in_features) real and finite; computed in float64.
+        layout: kind of mesh, "clements" or "reck".
+        tile: size K of K x K tiles, padded with zeros; "full" or None: one out x in tile.
+        name: name of the layer.
+
+    Returns:
+        A program whose ``weight()`` is ``weight`` within rounding.
+
+    Raises:
+        TypeError: if the weight is complex.
+        ValueError: if the weight is not a finite, non-empty matrix or the tile is not valid.
+
+    Source: Shen et al., Nat. Photon. 11, 441 (2017), for U S V^T on two meshes.
+    """
+    matrix = _checked_weight(weight)
+    rows, columns = _tile_shape(matrix, tile)
+    tiles = _split(matrix, rows, columns)
+    u, singular, vt = torch.linalg.svd(tiles, full_matrices=True)
+    scale = singular[..., 0].clone()
+    is_zero = scale == 0
+    u, vt = _fix_signs(u, vt)
+    u[is_zero], vt[is_zero] = torch.eye(rows).to(u), torch.eye(columns).to(vt)
+    attenuation = singular / torch.where(is_zero, 1.0, scale)[..., None]
+    u_layout, v_layout = MeshLayout.from_name(layout, rows), MeshLayout.from_name(layout, columns)
+    return Program(
+        name=name,
+        out_features=matrix.shape[0],
+        in_features=matrix.shape[1],
+        u_layout=u_layout,
+        v_layout=v_layout,
+        u=decompose(u, u_layout),
+        v=decompose(vt, v_layout),
+        attenuation=attenuation,
+        scale=scale,
+    )
+
+
+def _checked_weight(weight: Tensor | ArrayLike) -> Tensor:
+    matrix = torch.as_tensor(weight).detach().cpu()
+    if matrix.is_complex():
+        raise TypeError(f"`weight` must be real, got {matrix.dtype}")
+    if matrix.ndim != 2 or matrix.numel() == 0:
+        shape = tuple(matrix.shape)
+        raise ValueError(f"`weight` must have shape (out_features, in_features), got {shape}")
+    matrix = matrix.to(torch.float64)
+    num_bad = int((~matrix.isfinite()).sum())
+    if num_bad:
+        raise ValueError(f"`weight` has {num_bad} entries that are not finite")
+    return matrix
+
+
+def _tile_shape(matrix: Tensor, tile: int | str | None) -> tuple[int, int]:
+    if tile is None or tile == "full":
+        return matrix.shape[0], matrix.shape[1]
+    if type(tile) is not int or tile < 1:
+        raise ValueError(f'`tile` must be an integer >= 1, "full" or None, got {tile!r}')
+    return tile, tile
+
+
+def _split(matrix: Tensor, rows: int, columns: int) -> Tensor:
+    """Tiles (R, C, m, n) of a matrix, the last ones padded with zeros."""
+    grid_rows, grid_columns = (
+        math.ceil(size / tile) for size, tile in zip(matrix.shape, (rows, columns), strict=True)
+    )
+    padded = matrix.new_zeros(grid_rows * rows, grid_columns * columns)
+    padded[: matrix.shape[0], : matrix.shape[1]] = matrix
+    return padded.reshape(grid_rows, rows, grid_columns, columns).transpose(1, 2)
+
+
+def _fix_signs(u: Tensor, vt: Tensor) -> tuple[Tensor, Tensor]:
+    """Flip singular vectors in pairs; the rows of V^T without a partner by their own rule."""
+    u_signs, v_signs = _column_signs(u), _column_signs(vt.mT)
+    rank = min(u.shape[-1], vt.shape[-1])
+    v_signs[..., :rank] = u_signs[..., :rank]
+    return u * u_signs[..., None, :], vt * v_signs[..., :, None]
+
+
+def _column_signs(matrix: Tensor) -> Tensor:
+    largest = matrix.abs().argmax(dim=-2, keepdim=True)
+    return matrix.gather(-2, largest).squeeze(-2).sign()

@@ -1,0 +1,95 @@
+"""Measures of how well a realised matrix meets its target; none is called just fidelity.
+
+Shape legend: N modes. ``relative_error`` and ``matrix_distance`` see the global phase, which is not
+removed; the three fidelities are blind to it.
+"""
+
+import math
+
+from torch import Tensor
+
+
+def trace_fidelity(target: Tensor, realised: Tensor) -> Tensor:
+    """F_tr = |tr(U^H U~) / N|^2; sees phases and loss.
+
+    Args:
+        target: (..., N, N) unitary U.
+        realised: (..., N, N) matrix U~.
+
+    Returns:
+        (...) real, 1 for equal unitaries.
+
+    Source: Fang et al., Opt. Express 27, 14009 (2019).
+    """
+    return (_overlap(target, realised) / target.shape[-1]).abs().square()
+
+
+def normalised_fidelity(target: Tensor, realised: Tensor) -> Tensor:
+    """F_norm = |tr(U^H U~)|^2 / (N tr(U~^H U~)); blind to a uniform loss.
+
+    Args:
+        target: (..., N, N) unitary U.
+        realised: (..., N, N) matrix U~, not zero.
+
+    Returns:
+        (...) real, at most 1.
+
+    Source: Clements et al., Optica 3, 1460 (2016).
+    """
+    power = realised.abs().square().sum(dim=(-2, -1))
+    return _overlap(target, realised).abs().square() / (target.shape[-1] * power)
+
+
+def amplitude_fidelity(target: Tensor, realised: Tensor) -> Tensor:
+    """F_amp = (1/N) sum_ij |U_ij| |U~_ij|; blind to phases at input and output.
+
+    Args:
+        target: (..., N, N) unitary U.
+        realised: (..., N, N) matrix U~.
+
+    Returns:
+        (...) real, 1 for equal unitaries. It flatters a chip: 1 does not mean the same matrix.
+
+    Source: Taballione et al., arXiv:2203.01801 (2023).
+    """
+    return (target.abs() * realised.abs()).sum(dim=(-2, -1)) / target.shape[-1]
+
+
+def relative_error(target: Tensor, realised: Tensor) -> Tensor:
+    """E = ||U~ - U|| / sqrt(N), the relative error of a unitary.
+
+    Args:
+        target: (..., N, N) unitary U.
+        realised: (..., N, N) matrix U~.
+
+    Returns:
+        (...) real, 0 for equal matrices.
+
+    Source: Bandyopadhyay et al., Optica 8, 1247 (2021).
+    """
+    return _norm(realised - target) / math.sqrt(target.shape[-1])
+
+
+def matrix_distance(target: Tensor, realised: Tensor) -> Tensor:
+    """||W~ - W||^2 / ||W||^2, the square of the relative error of any matrix.
+
+    Args:
+        target: (..., M, N) matrix W, not zero.
+        realised: (..., M, N) matrix W~.
+
+    Returns:
+        (...) real, 0 for equal matrices; E^2 for a unitary target.
+
+    Source: Gu et al., L2ight, NeurIPS (2021); their code divides by the realised norm.
+    """
+    return (_norm(realised - target) / _norm(target)).square()
+
+
+def _overlap(target: Tensor, realised: Tensor) -> Tensor:
+    """tr(U^H U~)."""
+    return (target.conj() * realised).sum(dim=(-2, -1))
+
+
+def _norm(matrix: Tensor) -> Tensor:
+    """Frobenius norm."""
+    return matrix.abs().square().sum(dim=(-2, -1)).sqrt()
