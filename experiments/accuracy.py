@@ -1,0 +1,74 @@
+"""How good a checkpoint is: its errors on the held-out fold beside the median and the trees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.baseline import BaselineScore, baseline_table
+from models.datasets import load_dataset
+from models.graph import build_graph
+from models.model import CrystalModel
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Errors of one label on the test fold.
+
+    Attributes:
+        label: name.
+        unit: unit of all errors.
+        num_test: crystals tested on.
+        network_mae: mean absolute error of the checkpoint.
+        split_baseline: median and trees fitted on the network's own training folds.
+        rest_baseline: the same fitted on all folds but the test fold, the network's validation
+            fold included.
+    """
+
+    label: str
+    unit: str
+    num_test: int
+    network_mae: float
+    split_baseline: BaselineScore
+    rest_baseline: BaselineScore
+
+
+def accuracy_table(
+    model: CrystalModel,
+    labels: tuple[str, ...] | None = None,
+    on_crystal: Callable[[int], None] = lambda total: None,
+) -> list[Accuracy]:
+    """Errors of a checkpoint on the crystals that it has not seen.
+
+    Args:
+        model: its ``info`` names the test fold.
+        labels: names to evaluate; None for all.
+        on_crystal: called with the number of crystals of the label's fold after each.
+    """
+    fold = int(model.info["test_fold"])
+    chosen = [label for label in model.labels if labels is None or label.name in labels]
+    table = []
+    for label in chosen:
+        dataset = load_dataset(label.dataset)
+        test = dataset.split(fold).test
+        graphs = []
+        for index in test:
+            graphs.append(build_graph(dataset.crystals[index], model.graph_settings))
+            on_crystal(len(test))
+        outputs = model.standardised(tuple(model.batches(graphs)))
+        predicted = model.to_physical(outputs)[label.name]
+        truth = dataset.labels[label.name][test]
+        split_score, rest_score = baseline_table(dataset, label.name, (fold,))
+        table.append(
+            Accuracy(
+                label.name,
+                label.unit,
+                len(test),
+                float(np.abs(predicted - truth).mean()),
+                split_score,
+                rest_score,
+            )
+        )
+    return table

@@ -1,0 +1,91 @@
+"""The common part of all studies over chips: evaluate every (setting, chip), store, draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from experiments.evaluation import HeldOut, chip_predictions, digital_predictions
+from experiments.figures import draw_results
+from experiments.mapped import MappedModel
+from experiments.output import OutputDirectory
+from experiments.record import RunRecord
+from experiments.results import Axis, chip_results, write_results
+from photonic import Chip, HardwareConfig
+
+
+@dataclass(frozen=True)
+class ChipSetting:
+    """One point of a study: which chip description, at which time.
+
+    Attributes:
+        value: position on the study's axis.
+        hardware: description that chips are drawn from.
+        time_s: [s] time since calibration.
+    """
+
+    value: float
+    hardware: HardwareConfig
+    time_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class ChipStudy:
+    """A study over settings and independently drawn chips.
+
+    Attributes:
+        mapped: model and programs.
+        held_out: crystals to predict.
+        axis: what varies.
+        settings: points on the axis.
+        num_chips: chips drawn at every setting; chip number c has the same draws (scaled by the
+            setting) everywhere, so that curves of one chip are comparable.
+        seed: of all draws.
+    """
+
+    mapped: MappedModel
+    held_out: HeldOut
+    axis: Axis
+    settings: Sequence[ChipSetting]
+    num_chips: int
+    seed: int
+
+    @property
+    def num_evaluations(self) -> int:
+        """Number of (setting, chip) pairs."""
+        return len(self.settings) * self.num_chips
+
+    def run(
+        self, out: Path, record: RunRecord, on_chip: Callable[[], None] = lambda: None
+    ) -> tuple[Path, xr.Dataset]:
+        """Evaluate, write ``results.nc`` and figures, and return the directory and the results.
+
+        Every finished (setting, chip) is kept at once; the same call continues a killed run.
+
+        Raises:
+            FileExistsError: if ``out`` exists.
+        """
+        config = {"config": record.config, "seed": record.seed, "data": record.data_sha256}
+        output = OutputDirectory(out, config)
+        digital = digital_predictions(self.mapped.model, self.held_out)
+        shape = (len(self.settings), self.num_chips, self.held_out.num_crystals)
+        predictions = np.empty(shape)
+        for q, setting in enumerate(self.settings):
+            for c in range(self.num_chips):
+                chip = Chip(setting.hardware, self.seed, c)
+                predictions[q, c] = output.array(
+                    f"setting-{q:03d}-chip-{c:04d}",
+                    lambda chip=chip, time_s=setting.time_s: chip_predictions(
+                        self.mapped, self.held_out, chip, time_s
+                    ),
+                )
+                on_chip()
+        values = np.array([setting.value for setting in self.settings], dtype=float)
+        results = chip_results(self.axis, values, predictions, digital, self.held_out, record)
+        write_results(results, output.partial)
+        draw_results(results, output.partial)
+        return output.finish(), results

@@ -1,0 +1,277 @@
+"""The command line ``lightframe``: map a trained model onto meshes, sweep noise, export phases."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="lightframe",
+    help="Photonic-tensor-core simulator for frame-aligned crystal networks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+DEFAULT_CHECKPOINT = "refractive_index"
+DEFAULT_AUXILIARY = "dielectric:gap,dielectric:eps_t,elastic:K,elastic:G,formation:ef,piezo:eij_max"
+
+
+class Mesh(StrEnum):
+    """Wiring of the meshes."""
+
+    clements = "clements"
+    reck = "reck"
+
+
+Out = Annotated[Path, typer.Option("--out", help="Directory to create; must not exist.")]
+Checkpoint = Annotated[
+    str, typer.Option("--checkpoint", help="Directory, or name of a shipped checkpoint.")
+]
+Mapped = Annotated[Path, typer.Argument(metavar="MAPPED", help="Directory written by map.")]
+Chips = Annotated[int, typer.Option("--chips", min=1, help="Independently drawn chips.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all draws.")]
+OtherHardware = Annotated[
+    str | None,
+    typer.Option("--hardware", help="Chip name or YAML file; default: the one mapped for."),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option("--crystals", min=1, help="Use only the first held-out crystals."),
+]
+
+
+@app.command()
+def demo(
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Directory to create; default: runs/demo, -2, ...")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer chips, values and crystals.")
+    ] = False,
+) -> None:
+    """Run the main job on the shipped checkpoint: map, sweep noise, drift, export, verify."""
+    from experiments.demo import run_demo
+
+    run_demo(out, is_quick=quick)
+
+
+@app.command()
+def train(
+    out: Out,
+    dataset: Annotated[str, typer.Option(help="Data set of the target.")] = "dielectric",
+    target: Annotated[str, typer.Option(help="Label to train for.")] = "n",
+    auxiliary: Annotated[
+        str, typer.Option(help="Further labels as dataset:label, by commas; empty for none.")
+    ] = DEFAULT_AUXILIARY,
+    epochs: Annotated[int, typer.Option(min=1)] = 60,
+    test_fold: Annotated[int, typer.Option(min=0, max=4, help="Held-out fold.")] = 0,
+    target_weight: Annotated[float, typer.Option(help="Weight of the target in the loss.")] = 1.0,
+    max_lr: Annotated[float, typer.Option(help="Peak of the one-cycle learning rate.")] = 2e-3,
+    weight_decay: Annotated[float, typer.Option(help="AdamW decay of matrices.")] = 1e-5,
+    dropout: Annotated[float, typer.Option(help="Share of pooled features dropped.")] = 0.0,
+    batch_size: Annotated[int, typer.Option(min=2, help="Crystals per step.")] = 64,
+    seed: Seed = 0,
+) -> None:
+    """Train a crystal network and write a checkpoint directory (resumes a killed run)."""
+    from experiments import jobs
+    from experiments.console import console
+    from experiments.training import TrainConfig
+    from experiments.training_data import LabelSpec
+    from models.network import NetworkConfig
+
+    main_label = LabelSpec.parse(f"{dataset}:{target}")
+    extra = tuple(LabelSpec.parse(text) for text in auxiliary.split(",") if text)
+    config = TrainConfig(
+        target=main_label,
+        auxiliary=tuple(spec for spec in extra if spec != main_label),
+        target_weight=target_weight,
+        test_fold=test_fold,
+        seed=seed,
+        epochs=epochs,
+        max_lr=max_lr,
+        weight_decay=weight_decay,
+        batch_size=batch_size,
+        network=NetworkConfig(dropout=dropout),
+    )
+    jobs.train(config, out)
+    console.print(f"checkpoint: {out}")
+
+
+@app.command()
+def evaluate(
+    checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
+    label: Annotated[list[str] | None, typer.Option(help="Label; repeat for several.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the table as JSON.")] = None,
+) -> None:
+    """Errors of a checkpoint on its held-out fold, beside the median and the trees."""
+    from experiments.accuracy import accuracy_table
+    from experiments.console import print_accuracy, progress, write_accuracy
+    from experiments.output import refuse_existing
+    from models.checkpoint import load_checkpoint
+
+    if out is not None:
+        refuse_existing(out)
+    model = load_checkpoint(checkpoint)
+    with progress("Held-out crystals") as advance:
+        table = accuracy_table(model, tuple(label) if label else None, advance)
+    print_accuracy(table)
+    if out is not None:
+        write_accuracy(table, out)
+
+
+@app.command()
+def predict(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CIF, POSCAR or JSON.")],
+    checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
+    out: Annotated[Path | None, typer.Option("--out", help="Write a CSV file.")] = None,
+) -> None:
+    """Predict the labels of structure files."""
+    from experiments.console import print_table
+    from experiments.output import refuse_existing
+    from experiments.structures import read_crystals
+    from models.checkpoint import load_checkpoint
+
+    if out is not None:
+        refuse_existing(out)
+    model = load_checkpoint(checkpoint)
+    predictions = model.predict(read_crystals(files))
+    units = {label.name: label.unit for label in model.labels}
+    header = ["file", *(n if units[n] == "1" else f"{n} [{units[n]}]" for n in predictions)]
+    rows = [
+        [str(file), *(float(values[i]) for values in predictions.values())]
+        for i, file in enumerate(files)
+    ]
+    print_table("Predictions", header, [[r[0], *(f"{x:.4g}" for x in r[1:])] for r in rows])
+    if out is not None:
+        with open(out, "x", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([header, *rows])
+
+
+@app.command("map")
+def map_command(
+    out: Out,
+    checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
+    hardware: Annotated[str, typer.Option(help="Chip name or YAML file.")] = "soi_lab_good",
+    mesh: Annotated[Mesh, typer.Option(help="Wiring of the meshes.")] = Mesh.clements,
+    tile: Annotated[str, typer.Option(help="Modes per tile, or full for whole matrices.")] = "16",
+) -> None:
+    """Map every dense layer of a checkpoint onto MZI meshes."""
+    from experiments import jobs
+    from experiments.console import console, print_programs
+    from experiments.mapped import MappingSettings
+    from photonic import load_hardware
+
+    if tile != "full" and not (tile.isdigit() and int(tile) >= 1):
+        raise ValueError(f"--tile takes a number of modes or full, got {tile!r}")
+    settings = MappingSettings(mesh=mesh.value, tile="full" if tile == "full" else int(tile))
+    mapped = jobs.map_checkpoint(checkpoint, load_hardware(hardware), settings, out)
+    print_programs(mapped)
+    console.print(f"mapped model: {out}")
+
+
+@app.command()
+def sweep(
+    mapped: Mapped,
+    out: Out,
+    noise: Annotated[
+        str, typer.Option(help="kind=values; kinds: phase, shot, bias, gamma, crosstalk, ...")
+    ] = "phase=0,0.005,0.01,0.02,0.05,0.1,0.2",
+    chips: Chips = 32,
+    seed: Seed = 0,
+    hardware: OtherHardware = None,
+    crystals: Limit = None,
+) -> None:
+    """Sweep one noise figure over independently drawn chips."""
+    from experiments import jobs
+    from experiments.console import console, print_results
+
+    results = jobs.sweep(
+        mapped,
+        noise,
+        num_chips=chips,
+        seed=seed,
+        out=out,
+        hardware=_hardware(hardware),
+        limit=crystals,
+    )
+    print_results(results)
+    console.print(f"results and figures: {out}")
+
+
+@app.command()
+def drift(
+    mapped: Mapped,
+    out: Out,
+    hours: Annotated[str, typer.Option(help="Times since calibration [h].")] = "0,1,4,12,24,72",
+    chips: Chips = 32,
+    seed: Seed = 0,
+    hardware: OtherHardware = None,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Random walk [rad/sqrt(h)] in place of the chip's own drift."),
+    ] = None,
+    crystals: Limit = None,
+) -> None:
+    """Follow chips for hours after their calibration."""
+    from experiments import jobs
+    from experiments.console import console, print_results
+
+    results = jobs.drift(
+        mapped,
+        hours,
+        num_chips=chips,
+        seed=seed,
+        out=out,
+        hardware=_hardware(hardware),
+        rate=rate,
+        limit=crystals,
+    )
+    print_results(results)
+    console.print(f"results and figures: {out}")
+
+
+@app.command()
+def export(mapped: Mapped, out: Out) -> None:
+    """Write phases, volts and DAC codes of every shifter as JSON and CSV."""
+    from experiments import jobs
+    from experiments.console import console
+
+    jobs.export(mapped, out)
+    console.print(f"chip files: {out}")
+
+
+@app.command()
+def verify(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory written by export.")],
+    checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
+) -> None:
+    """Rebuild all weights from chip files alone and compare them with a checkpoint."""
+    from experiments import jobs
+    from experiments.console import print_verification
+
+    print_verification(jobs.verify(directory, checkpoint))
+
+
+def _hardware(name: str | None):
+    from photonic import load_hardware
+
+    return None if name is None else load_hardware(name)
+
+
+def main() -> None:
+    """Run the command line; a user's mistake is one line on stderr and exit status 2."""
+    try:
+        app()
+    except (ValueError, OSError, FloatingPointError) as error:
+        if os.environ.get("LIGHTFRAME_TRACEBACK"):
+            raise
+        line = " ".join(str(error).split())
+        print(f"lightframe: error: {line}", file=sys.stderr)
+        raise SystemExit(2) from None

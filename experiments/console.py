@@ -1,0 +1,158 @@
+"""What the command line shows: progress bars, tables, one-line errors."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import xarray as xr
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from experiments.accuracy import Accuracy
+from experiments.mapped import MappedModel
+from experiments.output import write_atomic
+from experiments.results import band
+
+console = Console()
+SOURCES = ("phase", "voltage", "code")
+
+
+@contextmanager
+def progress(title: str, total: int | None = None) -> Iterator[Callable[..., None]]:
+    """A progress bar; the yielded function moves it on by one and may set the total."""
+    columns = (
+        TextColumn("{task.description:<28}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(title, total=total)
+
+        def advance(new_total: int | None = None) -> None:
+            if new_total is not None:
+                bar.update(task, total=new_total)
+            bar.advance(task)
+
+        yield advance
+
+
+def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table with the first column to the left and numbers to the right."""
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for index, name in enumerate(header):
+        table.add_column(escape(name), justify="left" if index == 0 else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console.print(table)
+
+
+def print_accuracy(table: Sequence[Accuracy]) -> None:
+    """Errors of the network beside median and trees."""
+    rows = [
+        (
+            row.label,
+            row.unit,
+            str(row.num_test),
+            f"{row.split_baseline.median_mae:.4g}",
+            f"{row.split_baseline.trees_mae:.4g}",
+            f"{row.rest_baseline.trees_mae:.4g}",
+            f"{row.network_mae:.4g}",
+        )
+        for row in table
+    ]
+    header = ("label", "unit", "crystals", "median", "trees", "trees + validation", "network")
+    print_table("Mean absolute error on the held-out fold", header, rows)
+
+
+def write_accuracy(table: Sequence[Accuracy], path: Path) -> None:
+    """The same as JSON."""
+    text = json.dumps([asdict(row) for row in table], indent=1)
+    write_atomic(path, text.encode())
+
+
+def print_results(results: xr.Dataset) -> None:
+    """Mean over chips and 5-95 % band of each statistic, one row per setting."""
+    axis = results[results.attrs["axis"]]
+    names = ("mae", "deviation_rms", "deviation_q95")
+    bands = {name: band(results[name]) for name in names}
+    rows = []
+    for q, value in enumerate(axis.values):
+        cells = [f"{value:g}"]
+        for name in names:
+            mean, low, high = (float(part[q]) for part in bands[name])
+            cells += [f"{mean:.3f}", f"{low:.3f}-{high:.3f}"]
+        rows.append(cells)
+    unit = axis.attrs["units"]
+    header = (
+        str(axis.name).replace("_", " ") + ("" if unit == "1" else f" [{unit}]"),
+        *("MAE", "5-95 %", "dev. rms", "5-95 %", "dev. q95", "5-95 %"),
+    )
+    num_chips = results.sizes["chip"]
+    title = (
+        f"{results.attrs['title']}, {num_chips} chips: error against the labels (MAE) and\n"
+        "deviation from the digital predictions (rms, 95 % quantile over crystals)"
+    )
+    print_table(title, header, rows)
+
+
+def print_verification(errors: dict[str, dict[str, float | None]]) -> None:
+    """Relative errors of the weights rebuilt from phases, volts and codes, one row per layer."""
+    rows = [
+        (layer, *("-" if row[source] is None else f"{row[source]:.1e}" for source in SOURCES))
+        for layer, row in errors.items()
+    ]
+    header = ("layer", "from phases", "from volts", "from DAC codes")
+    print_table("Relative error of rebuilt weights", header, rows)
+
+
+def print_largest_errors(errors: dict[str, dict[str, float | None]]) -> None:
+    """The worst layer of ``print_verification`` for each source, in one line."""
+    parts = []
+    for source in SOURCES:
+        values = [row[source] for row in errors.values() if row[source] is not None]
+        parts.append(f"{source} {max(values):.1e}" if values else f"{source} -")
+    console.print(
+        f"weights of {len(errors)} layers rebuilt from the files, largest relative error: "
+        + ", ".join(parts)
+    )
+
+
+def print_programs(mapped: MappedModel) -> None:
+    """Tiles, padding and shifters of every layer."""
+    rows = []
+    for name, program in mapped.programs.items():
+        tile_out, tile_in = program.tile_shape
+        padded_out, padded_in = program.padding
+        rows.append(
+            (
+                name,
+                f"{program.out_features} x {program.in_features}",
+                f"{program.num_tiles} of {tile_out} x {tile_in}",
+                f"+{padded_out} x +{padded_in}" if padded_out or padded_in else "-",
+                f"{program.num_phase_shifters:,}",
+            )
+        )
+    header = ("layer", "weights", "tiles", "padding", "phase shifters")
+    print_table(f"{mapped.settings.mesh} meshes for {mapped.hardware.name}", header, rows)
+    print_program_totals(mapped)
+
+
+def print_program_totals(mapped: MappedModel) -> None:
+    """Number of layers, weights, tiles, shifters and the share of padding, in one line."""
+    programs = mapped.programs.values()
+    weights = sum(program.out_features * program.in_features for program in programs)
+    capacity = sum(program.num_tiles * math.prod(program.tile_shape) for program in programs)
+    console.print(
+        f"{len(programs)} dense layers, {weights:,} weights on "
+        f"{sum(program.num_tiles for program in programs):,} {mapped.settings.mesh} tiles "
+        f"({1 - weights / capacity:.1%} padding), "
+        f"{sum(program.num_phase_shifters for program in programs):,} phase shifters"
+    )

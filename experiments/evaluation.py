@@ -1,0 +1,89 @@
+"""Predictions of the held-out crystals, digital and on drawn chips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from experiments.mapped import MappedModel
+from models.batch import GraphBatch
+from models.datasets import load_dataset
+from models.graph import build_graph
+from models.labels import Label
+from models.model import CrystalModel
+from photonic import Chip
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """The test crystals of a checkpoint, ready for repeated evaluation.
+
+    Attributes:
+        label: the label that is evaluated (the first one of the model).
+        ids: (B,) crystal ids.
+        truth: (B,) label values in the label's unit.
+        batches: graphs of all B crystals in order.
+        test_fold: the fold they come from.
+        data_sha256: data set name to hash.
+    """
+
+    label: Label
+    ids: tuple[str, ...]
+    truth: NDArray[np.float64]
+    batches: tuple[GraphBatch, ...]
+    test_fold: int
+    data_sha256: dict[str, str]
+
+    @property
+    def num_crystals(self) -> int:
+        """Number of crystals B."""
+        return len(self.ids)
+
+
+def load_held_out(
+    model: CrystalModel,
+    *,
+    limit: int | None = None,
+    on_graph: Callable[[int], None] = lambda total: None,
+) -> HeldOut:
+    """Test crystals that the model has not seen.
+
+    Args:
+        model: its ``info`` names the test fold.
+        limit: use only the first crystals of the fold.
+        on_graph: called with the number of crystals after each graph.
+    """
+    label = model.labels[0]
+    dataset = load_dataset(label.dataset)
+    fold = int(model.info["test_fold"])
+    chosen = dataset.split(fold).test[:limit]
+    graphs = []
+    for index in chosen:
+        graphs.append(build_graph(dataset.crystals[index], model.graph_settings))
+        on_graph(len(chosen))
+    return HeldOut(
+        label,
+        tuple(dataset.ids[i] for i in chosen),
+        dataset.labels[label.name][chosen],
+        tuple(model.batches(graphs)),
+        fold,
+        {label.dataset: dataset.sha256},
+    )
+
+
+def digital_predictions(model: CrystalModel, held_out: HeldOut) -> NDArray[np.float64]:
+    """(B,) predictions of the digital model, in the label's unit."""
+    outputs = model.standardised(held_out.batches)
+    return model.to_physical(outputs)[held_out.label.name]
+
+
+def chip_predictions(
+    mapped: MappedModel, held_out: HeldOut, chip: Chip, time_s: float = 0.0, shot: int = 0
+) -> NDArray[np.float64]:
+    """(B,) predictions with the weights that one chip realises, in the label's unit."""
+    weights = mapped.weights(chip, time_s, shot)
+    outputs = mapped.model.standardised(held_out.batches, weights)
+    return mapped.model.to_physical(outputs)[held_out.label.name]

@@ -1,0 +1,93 @@
+"""Figures of finished runs; they read results and compute nothing new.
+
+The two panels answer two questions: is the model still right (error against the labels), and are
+these still the model's predictions (deviation from the digital ones)? The second moves long before
+the first, because the model's own error hides it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from experiments.results import band
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = {"mae": "#1f5fa8", "deviation_rms": "#b5402a", "deviation_q95": "#d99a2b"}
+
+
+def draw_results(results: xr.Dataset, directory: Path) -> list[Path]:
+    """Write ``errors.png`` and ``errors.svg`` for a run over chips.
+
+    Args:
+        results: from ``chip_results``.
+        directory: existing target.
+    """
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9.0, 3.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2)
+    _draw_error(left, results)
+    _draw_deviation(right, results)
+    num_chips, num_crystals = results.sizes["chip"], results.sizes["crystal"]
+    figure.suptitle(
+        f"{results.attrs['title']} ({num_crystals} held-out crystals, {num_chips} chips, "
+        "bands: 5-95 % of chips)",
+        fontsize="medium",
+    )
+    paths = [directory / f"errors.{suffix}" for suffix in ("png", "svg")]
+    # Text stays text and ids do not depend on the clock: the same results give the same files.
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": "lightframe"}):
+        for path in paths:
+            metadata = {"Date": None} if path.suffix == ".svg" else None
+            figure.savefig(path, dpi=160, metadata=metadata)
+    return paths
+
+
+def _draw_error(axes: Axes, results: xr.Dataset) -> None:
+    _draw_band(axes, results, "mae", "on chips")
+    digital = float(np.abs(results["digital"] - results["label"]).mean())
+    axes.axhline(digital, color="black", linewidth=1, linestyle="--", label="digital")
+    axes.set_ylabel(f"Mean absolute error of {_with_unit(results)}")
+    _finish(axes, results)
+
+
+def _draw_deviation(axes: Axes, results: xr.Dataset) -> None:
+    _draw_band(axes, results, "deviation_q95", "95 % quantile over crystals")
+    _draw_band(axes, results, "deviation_rms", "root mean square over crystals")
+    axes.set_ylabel(f"Deviation from the digital {_with_unit(results)}")
+    _finish(axes, results)
+
+
+def _draw_band(axes: Axes, results: xr.Dataset, name: str, label: str) -> None:
+    x = results[results.attrs["axis"]].values
+    mean, low, high = band(results[name])
+    axes.fill_between(x, low.values, high.values, color=COLOURS[name], alpha=0.25, linewidth=0)
+    axes.plot(x, mean.values, color=COLOURS[name], marker="o", markersize=4, label=label)
+
+
+def _with_unit(results: xr.Dataset) -> str:
+    name, unit = results.attrs["label_name"], results["label"].attrs["units"]
+    return name if unit == "1" else f"{name} [{unit}]"
+
+
+def _finish(axes: Axes, results: xr.Dataset) -> None:
+    axis = results[results.attrs["axis"]]
+    unit = axis.attrs["units"]
+    axes.set_xlabel(axis.attrs["long_name"] + ("" if unit == "1" else f" [{unit}]"))
+    axes.set_ylim(bottom=0)
+    positive = axis.values[axis.values > 0]
+    if positive.size >= 2 and positive.max() / positive.min() >= 10:
+        axes.set_xscale("symlog", linthresh=float(positive.min()))
+        axes.set_xticks(axis.values, [f"{value:g}" for value in axis.values])
+        axes.minorticks_off()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize="small")

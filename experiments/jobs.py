@@ -1,0 +1,212 @@
+"""The jobs behind the commands: map, sweep, drift, export, verify, train; with progress shown."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+
+from experiments.chips_run import ChipSetting, ChipStudy
+from experiments.console import console, progress
+from experiments.drift import HOURS, drift_settings, drifting_hardware
+from experiments.evaluation import HeldOut, chip_predictions, digital_predictions, load_held_out
+from experiments.mapped import (
+    MappedModel,
+    MappingSettings,
+    dense_layers,
+    load_mapped,
+    map_model,
+    save_mapped,
+)
+from experiments.output import OutputDirectory, refuse_existing
+from experiments.record import RunRecord
+from experiments.results import Axis
+from experiments.sweep import parse_noise, parse_numbers, sweep_settings
+from experiments.training import TrainConfig, TrainingRun
+from experiments.training_data import load_training_data
+from models.checkpoint import load_checkpoint, save_checkpoint
+from models.elements import element_table
+from models.model import CrystalModel
+from photonic import Chip, HardwareConfig, load_hardware
+from photonic.chipfile import export_program, verify_export
+
+
+def command_line() -> str:
+    """The command that started this process, as it would be typed again."""
+    return shlex.join(["lightframe", *sys.argv[1:]])
+
+
+def train(config: TrainConfig, out: Path) -> CrystalModel:
+    """Train and write a checkpoint directory; a killed run is continued.
+
+    Raises:
+        FileExistsError: if ``out`` exists.
+    """
+    output = OutputDirectory(out, config.model_dump(mode="json"))
+    with progress("Graphs") as advance:
+        data = load_training_data(config.label_specs, config.graph, config.test_fold, advance)
+    run = TrainingRun(config, data)
+    unit = data.labels[0].unit
+    with progress("Epochs", config.epochs) as advance:
+        for _ in range(run.restore(output.partial)):
+            advance()
+
+        def on_epoch(row: dict[str, float]) -> None:
+            advance()
+            console.log(
+                f"epoch {row['epoch']:3d}  loss {row['train_loss']:.4f}  validation MAE of "
+                f"{config.target.label} {row['validation_mae']:.4f}"
+                + ("" if unit == "1" else f" {unit}")
+            )
+
+        best = run.fit(output.partial, on_epoch)
+    record = RunRecord.capture(
+        command_line(), config.model_dump(mode="json"), config.seed, data.sha256
+    )
+    model = CrystalModel(
+        best.network, best.graph_settings, best.labels, run.info(record.model_dump(mode="json"))
+    )
+    run.state.remove(output.partial)
+    save_checkpoint(model, element_table().names, output.partial)
+    output.finish()
+    return model
+
+
+def map_checkpoint(
+    checkpoint: str, hardware: HardwareConfig, settings: MappingSettings, out: Path
+) -> MappedModel:
+    """Map a checkpoint and write the mapped directory.
+
+    Raises:
+        FileExistsError: if ``out`` exists.
+    """
+    config = {
+        "checkpoint": checkpoint,
+        "hardware": hardware.model_dump(mode="json"),
+        **settings.model_dump(mode="json"),
+    }
+    refuse_existing(out)
+    model = load_checkpoint(checkpoint)
+    record = RunRecord.capture(command_line(), config, 0, _data_sha256(model))
+    mapped = map_model(model, hardware, settings, record)
+    output = OutputDirectory(out, config)
+    save_mapped(mapped, checkpoint, output.partial)
+    output.finish()
+    return mapped
+
+
+def ideal_difference(mapped: MappedModel, held_out: HeldOut) -> float:
+    """Largest relative difference of predictions between an ideal chip and the digital model."""
+    ideal = Chip(load_hardware("ideal"), 0, 0)
+    digital = digital_predictions(mapped.model, held_out)
+    return float(np.abs(chip_predictions(mapped, held_out, ideal) / digital - 1).max())
+
+
+def held_out_crystals(model: CrystalModel, limit: int | None = None) -> HeldOut:
+    """Test crystals of a model, with a progress bar over their graphs."""
+    with progress("Graphs of held-out crystals") as advance:
+        return load_held_out(model, limit=limit, on_graph=advance)
+
+
+def sweep(
+    directory: Path,
+    noise: str,
+    *,
+    num_chips: int,
+    seed: int,
+    out: Path,
+    hardware: HardwareConfig | None = None,
+    limit: int | None = None,
+) -> xr.Dataset:
+    """Sweep one figure of the chip description.
+
+    Args:
+        directory: mapped model.
+        noise: ``"phase=0,0.01,0.1"``.
+        num_chips: chips drawn at every value.
+        seed: of the draws.
+        out: result directory.
+        hardware: chip description instead of the one that was mapped for.
+        limit: use only the first crystals of the test fold.
+    """
+    kind, values = parse_noise(noise)
+    mapped = load_mapped(directory)
+    base = hardware or mapped.hardware
+    settings = sweep_settings(base, kind, values)
+    return _run_study(mapped, kind.axis, settings, num_chips, seed, out, base, limit)
+
+
+def drift(
+    directory: Path,
+    hours: str,
+    *,
+    num_chips: int,
+    seed: int,
+    out: Path,
+    hardware: HardwareConfig | None = None,
+    rate: float | None = None,
+    limit: int | None = None,
+) -> xr.Dataset:
+    """Follow chips in time; arguments as for ``sweep``, ``rate`` as in ``drifting_hardware``."""
+    mapped = load_mapped(directory)
+    base = drifting_hardware(hardware or mapped.hardware, rate)
+    settings = drift_settings(base, parse_numbers(hours))
+    return _run_study(mapped, HOURS, settings, num_chips, seed, out, base, limit)
+
+
+def _run_study(
+    mapped: MappedModel,
+    axis: Axis,
+    settings: list[ChipSetting],
+    num_chips: int,
+    seed: int,
+    out: Path,
+    hardware: HardwareConfig,
+    limit: int | None,
+) -> xr.Dataset:
+    held_out = held_out_crystals(mapped.model, limit)
+    config = {
+        "axis": axis.name,
+        "values": [setting.value for setting in settings],
+        "num_chips": num_chips,
+        "num_crystals": held_out.num_crystals,
+        "hardware": hardware.model_dump(mode="json"),
+        "mapped": mapped.record.model_dump(mode="json"),
+    }
+    record = RunRecord.capture(command_line(), config, seed, held_out.data_sha256)
+    study = ChipStudy(mapped, held_out, axis, settings, num_chips, seed)
+    with progress(f"{axis.title} x chips", study.num_evaluations) as advance:
+        _, results = study.run(out, record, advance)
+    return results
+
+
+def export(directory: Path, out: Path) -> Path:
+    """Write the chip files of a mapped model."""
+    mapped = load_mapped(directory)
+    record = RunRecord.capture(
+        command_line(), mapped.record.config, mapped.record.seed, mapped.record.data_sha256
+    )
+    provenance = {"version": record.versions["lightframe"], **record.model_dump(mode="json")}
+    with console.status("Writing phase settings"):
+        return export_program(
+            list(mapped.programs.values()),
+            mapped.hardware,
+            out,
+            provenance=provenance,
+        )
+
+
+def verify(directory: Path, checkpoint: str) -> dict[str, dict[str, float | None]]:
+    """Relative errors of all weights rebuilt from chip files against those of a checkpoint."""
+    model = load_checkpoint(checkpoint)
+    weights = {name: layer.weight.to(torch.float64) for name, layer in dense_layers(model.network)}
+    with console.status("Rebuilding weights from the files"):
+        return verify_export(directory, weights)
+
+
+def _data_sha256(model: CrystalModel) -> dict[str, str]:
+    return dict(model.info["record"]["data_sha256"])

@@ -1,0 +1,196 @@
+"""MappedModel: a checkpoint together with the programs of all its dense layers, on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from experiments.output import write_atomic
+from experiments.record import RunRecord
+from models.checkpoint import checkpoint_bytes, load_checkpoint
+from models.model import CrystalModel
+from photonic import Chip, HardwareConfig, Program, map_linear, realise
+
+CONFIG_FILE = "mapped.json"
+PROGRAMS_FILE = "programs.safetensors"
+CHECKPOINT_DIR = "checkpoint"
+FORMAT = "lightframe-mapped"
+FORMAT_VERSION = 1
+
+
+class MappedError(ValueError):
+    """A mapped model that is missing, damaged or of another kind; the message says which."""
+
+
+class MappingSettings(BaseModel):
+    """How the dense layers were laid out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mesh: Literal["clements", "reck"] = "clements"
+    """Wiring of the meshes."""
+    tile: int | Literal["full"] = 16
+    """Modes per tile; ``full`` maps whole matrices."""
+
+
+class MappedConfig(BaseModel):
+    """Contents of ``mapped.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str
+    format_version: int
+    settings: MappingSettings
+    hardware: HardwareConfig
+    programs: dict[str, dict[str, Any]]
+    programs_sha256: str
+    record: RunRecord
+
+
+@dataclass(frozen=True, eq=False)
+class MappedModel:
+    """A model whose dense layers have been turned into phase settings.
+
+    Attributes:
+        model: the digital model.
+        programs: module name of each dense layer to its program.
+        hardware: chip that it was mapped for.
+        settings: layout of the tiles.
+        record: provenance.
+    """
+
+    model: CrystalModel
+    programs: dict[str, Program]
+    hardware: HardwareConfig
+    settings: MappingSettings
+    record: RunRecord
+
+    def weights(self, chip: Chip, time_s: float = 0.0, shot: int = 0) -> dict[str, Tensor]:
+        """Weight matrices that a chip realises, by parameter name, in the model's dtype.
+
+        Args:
+            chip: one drawn device.
+            time_s: [s] time since calibration.
+            shot: number of the read; selects the per-shot noise.
+        """
+        dtype = self.model.dtype
+        return {
+            f"{name}.weight": realise(program, chip, time_s, shot, dtype=dtype).to(dtype)
+            for name, program in self.programs.items()
+        }
+
+
+def dense_layers(network: nn.Module) -> Iterator[tuple[str, nn.Linear]]:
+    """Name and module of every dense layer, in the order of the network."""
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Linear):
+            yield name, module
+
+
+def map_model(
+    model: CrystalModel, hardware: HardwareConfig, settings: MappingSettings, record: RunRecord
+) -> MappedModel:
+    """Turn every dense layer into a program.
+
+    Raises:
+        ValueError: if a weight is not finite, or a mesh is larger than the chip.
+    """
+    programs = {
+        name: map_linear(layer.weight, layout=settings.mesh, tile=settings.tile, name=name)
+        for name, layer in dense_layers(model.network)
+    }
+    largest = max(max(program.tile_shape) for program in programs.values())
+    if hardware.max_modes is not None and largest > hardware.max_modes:
+        raise ValueError(
+            f"{hardware.name} carries at most {hardware.max_modes} modes, the largest mesh needs "
+            f"{largest}; map with --tile {hardware.max_modes} or less"
+        )
+    return MappedModel(model, programs, hardware, settings, record)
+
+
+def save_mapped(mapped: MappedModel, checkpoint: str | Path, directory: Path) -> None:
+    """Write programs, configuration and a copy of the checkpoint into an existing directory."""
+    tensors = {
+        f"{name}/{key}": tensor.contiguous()
+        for name, program in mapped.programs.items()
+        for key, tensor in program.to_tensors().items()
+    }
+    data = save(tensors)
+    config = MappedConfig(
+        format=FORMAT,
+        format_version=FORMAT_VERSION,
+        settings=mapped.settings,
+        hardware=mapped.hardware,
+        programs={name: program.metadata() for name, program in mapped.programs.items()},
+        programs_sha256=hashlib.sha256(data).hexdigest(),
+        record=mapped.record,
+    )
+    target = directory / CHECKPOINT_DIR
+    target.mkdir(exist_ok=True)
+    for name, content in checkpoint_bytes(checkpoint).items():
+        write_atomic(target / name, content)
+    write_atomic(directory / PROGRAMS_FILE, data)
+    text = json.dumps(config.model_dump(mode="json"), indent=1)
+    write_atomic(directory / CONFIG_FILE, text.encode())
+
+
+def load_mapped(directory: str | Path, *, dtype: torch.dtype = torch.float32) -> MappedModel:
+    """A mapped model from its directory alone.
+
+    Args:
+        directory: written by ``save_mapped``.
+        dtype: real dtype of the model and of the realised weights.
+
+    Raises:
+        MappedError: if the directory is missing, damaged or of another kind.
+        CheckpointError: if its copy of the checkpoint is.
+    """
+    directory = Path(directory)
+    config = _read_config(directory)
+    try:
+        data = (directory / PROGRAMS_FILE).read_bytes()
+    except OSError:
+        raise MappedError(f"{directory}: {PROGRAMS_FILE} is missing") from None
+    if hashlib.sha256(data).hexdigest() != config.programs_sha256:
+        raise MappedError(f"{directory}: {PROGRAMS_FILE} is truncated or was changed")
+    try:
+        tensors = load(data)
+        programs = {
+            name: Program.from_tensors(_with_prefix(tensors, f"{name}/"), metadata)
+            for name, metadata in config.programs.items()
+        }
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise MappedError(f"{directory}: {str(error).splitlines()[0]}") from None
+    model = load_checkpoint(directory / CHECKPOINT_DIR, dtype=dtype)
+    return MappedModel(model, programs, config.hardware, config.settings, config.record)
+
+
+def _read_config(directory: Path) -> MappedConfig:
+    path = directory / CONFIG_FILE
+    if not path.is_file():
+        raise MappedError(f"{directory} is not a mapped model ({CONFIG_FILE} is missing)")
+    try:
+        config = MappedConfig.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "file"
+        raise MappedError(f"{path}: not valid ({place}: {first['msg']})") from None
+    if (config.format, config.format_version) != (FORMAT, FORMAT_VERSION):
+        raise MappedError(f"{path}: format {config.format} {config.format_version} is unknown")
+    return config
+
+
+def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)
+    }

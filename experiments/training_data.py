@@ -1,0 +1,117 @@
+"""Graphs and standardised labels of one or several data sets, ready for training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from models.datasets import Dataset, load_dataset
+from models.graph import CrystalGraph, GraphSettings, build_graph
+from models.labels import Label
+
+
+class LabelSpec(BaseModel):
+    """A label of a shipped data set, written ``dataset:label`` on the command line."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    label: str
+
+    @classmethod
+    def parse(cls, text: str) -> LabelSpec:
+        """The label of ``"dataset:label"``.
+
+        Raises:
+            ValueError: if the text has another form or names no shipped label.
+        """
+        dataset, colon, label = text.partition(":")
+        if not colon:
+            raise ValueError(f"a label is written dataset:label (formation:ef), got {text!r}")
+        known = load_dataset(dataset).labels
+        if label not in known:
+            raise ValueError(f"{dataset} has no label {label!r}; it has {', '.join(known)}")
+        return cls(dataset=dataset, label=label)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Crystals of all data sets, one after the other.
+
+    Attributes:
+        ids: (D,) ``dataset/id`` of each crystal.
+        graphs: (D,) canonical graphs.
+        labels: (L,) labels, standardised by the training crystals.
+        targets: (D, L) standardised values; NaN where a crystal does not carry the label.
+        train, validation, test: indices into the crystals; folds follow the reduced formula over
+            the union of the data sets, so that no formula is on two sides.
+        sha256: data set name to hash of its records.
+    """
+
+    ids: tuple[str, ...]
+    graphs: tuple[CrystalGraph, ...]
+    labels: tuple[Label, ...]
+    targets: NDArray[np.float64]
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
+    sha256: dict[str, str]
+
+
+def load_training_data(
+    specs: Sequence[LabelSpec],
+    settings: GraphSettings,
+    test_fold: int,
+    on_graph: Callable[[int], None] = lambda total: None,
+) -> TrainingData:
+    """Load, split, standardise and build graphs.
+
+    Args:
+        specs: labels; the first one is the target.
+        settings: of the graphs.
+        test_fold: held-out fold, 0 to 4.
+        on_graph: called with the total number of crystals after every graph.
+    """
+    names = list(dict.fromkeys(spec.dataset for spec in specs))
+    datasets = {name: load_dataset(name) for name in names}
+    offsets = dict(zip(names, np.cumsum([0, *map(len, datasets.values())])[:-1], strict=True))
+    total = sum(map(len, datasets.values()))
+
+    splits = {name: datasets[name].split(test_fold) for name in names}
+    parts = {
+        part: np.concatenate([getattr(splits[name], part) + offsets[name] for name in names])
+        for part in ("train", "validation", "test")
+    }
+    labels = tuple(_fit(spec, datasets[spec.dataset], splits[spec.dataset].train) for spec in specs)
+    targets = np.full((total, len(specs)), np.nan)
+    for column, (spec, label) in enumerate(zip(specs, labels, strict=True)):
+        start, values = offsets[spec.dataset], datasets[spec.dataset].labels[spec.label]
+        targets[start : start + len(values), column] = label.standardise(values)
+
+    graphs = []
+    for name in names:
+        for crystal in datasets[name].crystals:
+            graphs.append(build_graph(crystal, settings))
+            on_graph(total)
+    return TrainingData(
+        tuple(f"{name}/{id_}" for name in names for id_ in datasets[name].ids),
+        tuple(graphs),
+        labels,
+        targets,
+        **parts,
+        sha256={name: datasets[name].sha256 for name in names},
+    )
+
+
+def _fit(spec: LabelSpec, dataset: Dataset, train: NDArray[np.int64]) -> Label:
+    return Label.fit(
+        spec.label,
+        spec.dataset,
+        dataset.units[spec.label],
+        dataset.descriptions[spec.label],
+        dataset.labels[spec.label][train],
+    )

@@ -1,0 +1,108 @@
+"""What a training run must remember to go on after a stop: one atomic safetensors file."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from models.network import SPFrameNetwork
+
+STATE_FILE = "training_state.safetensors"
+
+
+class TrainingState:
+    """Weights, their running average, the best average so far, optimiser moments, history.
+
+    Attributes:
+        network: being trained.
+        optimiser: of its parameters.
+        averaged: state dict of exponentially averaged weights.
+        best: the averaged weights with the smallest validation error so far.
+        history: one row per finished epoch.
+    """
+
+    def __init__(self, network: SPFrameNetwork, optimiser: torch.optim.Optimizer) -> None:
+        self.network = network
+        self.optimiser = optimiser
+        self.averaged = _copy(network.state_dict())
+        self.best = _copy(self.averaged)
+        self.history: list[dict[str, float]] = []
+        self.num_steps = 0
+
+    @property
+    def epoch(self) -> int:
+        """Number of finished epochs."""
+        return len(self.history)
+
+    def update_average(self, decay: float) -> None:
+        """a <- d a + (1 - d) w with d = min(decay, (1 + t) / (10 + t)) at step t."""
+        self.num_steps += 1
+        decay = min(decay, (1 + self.num_steps) / (10 + self.num_steps))
+        for name, value in self.network.state_dict().items():
+            if value.is_floating_point():
+                self.averaged[name].lerp_(value, 1 - decay)
+            else:
+                self.averaged[name].copy_(value)
+
+    def finish_epoch(self, row: dict[str, float]) -> None:
+        """Append to the history and keep the averaged weights if they are the best so far."""
+        errors = [past["validation_mae"] for past in self.history]
+        if not errors or row["validation_mae"] < min(errors):
+            self.best = _copy(self.averaged)
+        self.history.append(row)
+
+    def store(self, directory: Path) -> None:
+        """Write everything to ``directory``; a reader sees the old or the new file, never half."""
+        tensors = {
+            f"{part}/{name}": tensor.contiguous()
+            for part, state in (
+                ("network", self.network.state_dict()),
+                ("averaged", self.averaged),
+                ("best", self.best),
+            )
+            for name, tensor in state.items()
+        }
+        for index, moments in self.optimiser.state_dict()["state"].items():
+            for name, tensor in moments.items():
+                tensors[f"optimiser/{index}/{name}"] = tensor
+        metadata = {"history": json.dumps(self.history), "num_steps": str(self.num_steps)}
+        temporary = directory / (STATE_FILE + ".writing")
+        save_file(_copy(tensors), temporary, metadata)
+        os.replace(temporary, directory / STATE_FILE)
+
+    def restore(self, directory: Path) -> None:
+        """Continue from the state in ``directory``, if there is one."""
+        path = directory / STATE_FILE
+        if not path.exists():
+            return
+        parts: dict[str, dict[str, Tensor]] = {"network": {}, "averaged": {}, "best": {}}
+        moments: dict[int, dict[str, Tensor]] = {}
+        with safe_open(path, framework="pt") as file:
+            for key in file.keys():  # noqa: SIM118  (not a dict)
+                part, _, name = key.partition("/")
+                if part == "optimiser":
+                    index, _, moment = name.partition("/")
+                    moments.setdefault(int(index), {})[moment] = file.get_tensor(key)
+                else:
+                    parts[part][name] = file.get_tensor(key)
+            metadata = file.metadata()
+        self.network.load_state_dict(parts["network"])
+        self.averaged, self.best = parts["averaged"], parts["best"]
+        self.history = json.loads(metadata["history"])
+        self.num_steps = int(metadata["num_steps"])
+        groups = self.optimiser.state_dict()["param_groups"]
+        self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
+
+    def remove(self, directory: Path) -> None:
+        """Delete the state file of a finished run."""
+        (directory / STATE_FILE).unlink(missing_ok=True)
+
+
+def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in state.items()}

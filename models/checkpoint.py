@@ -1,0 +1,167 @@
+"""Checkpoint directories: ``config.json`` and ``weights.safetensors``, nothing executable."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from models.graph import GraphSettings
+from models.labels import Label
+from models.linear import LinearFactory, digital_linear
+from models.model import CrystalModel
+from models.network import NetworkConfig, SPFrameNetwork
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "weights.safetensors"
+FORMAT = "lightframe-checkpoint"
+FORMAT_VERSION = 1
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that is missing, damaged or of another kind; the message says which."""
+
+
+class CheckpointConfig(BaseModel):
+    """Contents of ``config.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: str
+    format_version: int
+    network: NetworkConfig
+    graph: GraphSettings
+    labels: tuple[Label, ...]
+    element_properties: tuple[str, ...]
+    weights_sha256: str
+    info: dict[str, Any]
+
+
+def checkpoint_names() -> tuple[str, ...]:
+    """Names of the checkpoints that are shipped inside the package."""
+    root = resources.files("models.checkpoints")
+    return tuple(
+        sorted(e.name for e in root.iterdir() if e.is_dir() and (e / CONFIG_FILE).is_file())
+    )
+
+
+def save_checkpoint(
+    model: CrystalModel, element_properties: tuple[str, ...], directory: Path
+) -> None:
+    """Write a model into an existing, empty directory.
+
+    Args:
+        model: to be written; its ``info`` goes along and must be JSON-able.
+        element_properties: names of the columns of the network's element features.
+        directory: target.
+    """
+    state = {name: tensor.contiguous() for name, tensor in model.network.state_dict().items()}
+    weights = save(state)
+    config = CheckpointConfig(
+        format=FORMAT,
+        format_version=FORMAT_VERSION,
+        network=model.network.config,
+        graph=model.graph_settings,
+        labels=model.labels,
+        element_properties=element_properties,
+        weights_sha256=hashlib.sha256(weights).hexdigest(),
+        info=dict(model.info),
+    )
+    (directory / WEIGHTS_FILE).write_bytes(weights)
+    text = json.dumps(config.model_dump(mode="json"), indent=1)
+    (directory / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def load_checkpoint(
+    name_or_dir: str | Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    linear: LinearFactory = digital_linear,
+) -> CrystalModel:
+    """A model by the name of a shipped checkpoint or from a checkpoint directory.
+
+    Args:
+        name_or_dir: ``"refractive_index"`` or a directory.
+        dtype: real dtype to compute in.
+        linear: factory of the dense layers.
+
+    Raises:
+        CheckpointError: if it does not exist, is damaged, or holds numbers that are not finite.
+    """
+    config_bytes, weights = _read(name_or_dir)
+    try:
+        config = CheckpointConfig.model_validate_json(config_bytes)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "file"
+        raise CheckpointError(
+            f"checkpoint {name_or_dir}: {CONFIG_FILE} is not valid ({place}: {first['msg']})"
+        ) from None
+    if (config.format, config.format_version) != (FORMAT, FORMAT_VERSION):
+        raise CheckpointError(
+            f"checkpoint {name_or_dir}: format {config.format} {config.format_version} is not "
+            f"{FORMAT} {FORMAT_VERSION}"
+        )
+    if hashlib.sha256(weights).hexdigest() != config.weights_sha256:
+        raise CheckpointError(
+            f"checkpoint {name_or_dir}: {WEIGHTS_FILE} is truncated or does not belong to its "
+            f"{CONFIG_FILE} (sha256 differs)"
+        )
+    return _build(name_or_dir, config, weights, dtype, linear)
+
+
+def _read(name_or_dir: str | Path) -> tuple[bytes, bytes]:
+    directory: Any = Path(name_or_dir)
+    if not directory.is_dir():
+        if str(name_or_dir) not in checkpoint_names():
+            raise CheckpointError(
+                f"no checkpoint directory {name_or_dir} and no shipped checkpoint of that name; "
+                f"shipped: {', '.join(checkpoint_names()) or 'none'}"
+            )
+        directory = resources.files("models.checkpoints") / str(name_or_dir)
+    contents = []
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        if not (directory / name).is_file():
+            raise CheckpointError(f"checkpoint {name_or_dir}: {name} is missing")
+        contents.append((directory / name).read_bytes())
+    return contents[0], contents[1]
+
+
+def _build(
+    name: str | Path,
+    config: CheckpointConfig,
+    weights: bytes,
+    dtype: torch.dtype,
+    linear: LinearFactory,
+) -> CrystalModel:
+    try:
+        state: Mapping[str, torch.Tensor] = load(weights)
+        elements = state["element_features"]
+        network = SPFrameNetwork(config.network, elements, len(config.labels), linear)
+        network.to(torch.float64)  # holds weights of either precision without rounding
+        network.load_state_dict(state)
+    except (SafetensorError, KeyError, RuntimeError, IndexError) as error:
+        line = str(error).splitlines()[0]
+        raise CheckpointError(f"checkpoint {name}: weights do not fit ({line})") from None
+    for key, tensor in state.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise CheckpointError(f"checkpoint {name}: `{key}` holds numbers that are not finite")
+    network.to(dtype).eval().requires_grad_(False)
+    return CrystalModel(network, config.graph, config.labels, config.info)
+
+
+def checkpoint_bytes(name_or_dir: str | Path) -> dict[str, bytes]:
+    """Files of a checkpoint, by file name, as they are.
+
+    Raises:
+        CheckpointError: if it does not exist or a file is missing.
+    """
+    return dict(zip((CONFIG_FILE, WEIGHTS_FILE), _read(name_or_dir), strict=True))

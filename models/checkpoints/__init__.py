@@ -1,0 +1,1 @@
+"""Trained checkpoints shipped with the package, one directory each."""

@@ -1,0 +1,120 @@
+"""CrystalModel: a trained network with everything needed to predict from structures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.batch import GraphBatch, collate
+from models.crystal import Crystal, CrystalError
+from models.graph import CrystalGraph, GraphSettings, build_graph
+from models.labels import Label
+from models.network import SPFrameNetwork
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
+
+MAX_EDGES_PER_BATCH = 40_000  # bounds memory; about 60 crystals
+
+
+@dataclass(frozen=True, eq=False)
+class CrystalModel:
+    """Network, graph settings and labels of one checkpoint.
+
+    Attributes:
+        network: in evaluation mode.
+        graph_settings: how structures become graphs.
+        labels: one per output, in order.
+        info: provenance of the checkpoint (config, data hash, metrics, versions).
+    """
+
+    network: SPFrameNetwork
+    graph_settings: GraphSettings
+    labels: tuple[Label, ...]
+    info: Mapping[str, object]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Real dtype of the weights."""
+        return self.network.element_features.dtype
+
+    def predict(self, structures: Sequence[Structure | Crystal]) -> dict[str, NDArray[np.float64]]:
+        """Predicted labels in physical units, in the order of the structures.
+
+        Args:
+            structures: pymatgen structures or ``Crystal`` objects; cell, origin and site order do
+                not matter.
+
+        Returns:
+            label name to (len(structures),) values in ``label.unit``.
+
+        Raises:
+            CrystalError: naming the structure that cannot be used.
+        """
+        graphs = [self._graph(index, structure) for index, structure in enumerate(structures)]
+        return self.to_physical(self.standardised(list(self.batches(graphs))))
+
+    def _graph(self, index: int, structure: Structure | Crystal) -> CrystalGraph:
+        try:
+            crystal = (
+                structure if isinstance(structure, Crystal) else Crystal.from_structure(structure)
+            )
+            if crystal.numbers.max() >= len(self.network.element_features):
+                raise CrystalError(f"no features for element Z = {crystal.numbers.max()}")
+            return build_graph(crystal, self.graph_settings)
+        except CrystalError as error:
+            raise CrystalError(f"structure {index}: {error}") from None
+
+    def batches(self, graphs: Sequence[CrystalGraph]) -> Iterator[GraphBatch]:
+        """The graphs in order, in batches of bounded size and in the model's dtype."""
+        chunk: list[CrystalGraph] = []
+        num_edges = 0
+        for graph in graphs:
+            size = graph.edge_vector.shape[0] * len(graph.frames)
+            if chunk and num_edges + size > MAX_EDGES_PER_BATCH:
+                yield collate(chunk, self.dtype)
+                chunk, num_edges = [], 0
+            chunk.append(graph)
+            num_edges += size
+        if chunk:
+            yield collate(chunk, self.dtype)
+
+    def standardised(
+        self, batches: Sequence[GraphBatch], weights: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
+        """(B, num_labels) network outputs.
+
+        Args:
+            batches: from ``batches``.
+            weights: replacements by parameter name (``"head.outer.weight"``), for instance the
+                weights that a chip realises; None for the model's own.
+        """
+        with torch.inference_mode():
+            outputs = [
+                self.network(batch)
+                if weights is None
+                else torch.func.functional_call(self.network, dict(weights), (batch,))
+                for batch in batches
+            ]
+        return torch.cat(outputs) if outputs else torch.zeros(0, len(self.labels))
+
+    def to_physical(self, standardised: Tensor) -> dict[str, NDArray[np.float64]]:
+        """Label name to (...) values in physical units of (..., num_labels) outputs."""
+        values = standardised.to(torch.float64).numpy()
+        return {
+            label.name: label.to_physical(values[..., index])
+            for index, label in enumerate(self.labels)
+        }
+
+    def to(self, dtype: torch.dtype) -> CrystalModel:
+        """The same model computing in ``dtype``; the weights are rounded, not retrained."""
+        import copy
+
+        network = copy.deepcopy(self.network).to(dtype)
+        return CrystalModel(network, self.graph_settings, self.labels, self.info)
