@@ -1,0 +1,120 @@
+"""Mapped models: equal to the digital ones on ideal hardware, and to themselves after a reload."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from experiments.evaluation import HeldOut, chip_predictions, digital_predictions, load_held_out
+from experiments.mapped import (
+    MappedError,
+    MappedModel,
+    MappingSettings,
+    dense_layers,
+    load_mapped,
+    map_model,
+)
+from experiments.record import RunRecord
+from models import CrystalModel, load_checkpoint
+from photonic import Chip, load_hardware
+from tests import tolerances
+from tests.experiments.conftest import CHECKPOINT
+
+
+def ideal_difference(mapped: MappedModel, held_out: HeldOut) -> float:
+    ideal = Chip(load_hardware("ideal"), 0, 0)
+    digital = digital_predictions(mapped.model, held_out)
+    return float(np.abs(chip_predictions(mapped, held_out, ideal) / digital - 1).max())
+
+
+@pytest.mark.parametrize("mesh", ["clements", "reck"])
+@pytest.mark.parametrize("tile", [16, 10, "full"])
+def test_ideal_chip_predicts_as_the_digital_model(
+    mesh: str, tile: int | str, record: RunRecord, dtype: torch.dtype
+) -> None:
+    model = load_checkpoint(CHECKPOINT, dtype=dtype)
+    settings = MappingSettings(mesh=mesh, tile=tile)
+    mapped = map_model(model, load_hardware("ideal"), settings, record)
+    difference = ideal_difference(mapped, load_held_out(model, limit=6))
+    bounds = {
+        torch.float32: tolerances.IDEAL_CHIP_F32,
+        torch.float64: tolerances.IDEAL_CHIP_F64,
+    }
+    assert difference <= bounds[dtype], f"relative difference {difference:.1e}"
+
+
+def test_every_dense_layer_is_mapped(mapped: MappedModel, model: CrystalModel) -> None:
+    matrices = {
+        name.removesuffix(".weight")
+        for name, parameter in model.network.named_parameters()
+        if parameter.ndim == 2
+    }
+    assert mapped.programs.keys() == matrices
+    assert {name for name, _ in dense_layers(model.network)} == matrices
+
+
+def test_reload_gives_the_same_bits(
+    mapped: MappedModel, mapped_dir: Path, held_out: HeldOut
+) -> None:
+    again = load_mapped(mapped_dir)
+    chip = Chip(mapped.hardware, 3, 1)
+    first = chip_predictions(mapped, held_out, chip, 3600.0)
+    second = chip_predictions(again, held_out, Chip(again.hardware, 3, 1), 3600.0)
+    assert np.array_equal(first, second)
+    assert again.record == mapped.record
+
+
+def test_other_chips_predict_otherwise(mapped: MappedModel, held_out: HeldOut) -> None:
+    one, other = (chip_predictions(mapped, held_out, Chip(mapped.hardware, 3, i)) for i in (0, 1))
+    assert not np.array_equal(one, other)
+
+
+def test_too_large_meshes_are_refused(model: CrystalModel, record: RunRecord) -> None:
+    with pytest.raises(ValueError, match=r"carries at most 6 modes.*--tile 6"):
+        map_model(model, load_hardware("flw6_like"), MappingSettings(), record)
+
+
+def test_non_finite_weights_are_refused(record: RunRecord) -> None:
+    model = load_checkpoint(CHECKPOINT)
+    model.network.head.outer.weight[0, 0] = torch.nan
+    with pytest.raises(ValueError, match="finite"):
+        map_model(model, load_hardware("ideal"), MappingSettings(), record)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda d: (d / "mapped.json").unlink(), "is not a mapped model"),
+        (lambda d: (d / "programs.safetensors").unlink(), "programs.safetensors is missing"),
+        (lambda d: truncate(d / "programs.safetensors"), "truncated or was changed"),
+        (lambda d: truncate(d / "mapped.json"), "not valid"),
+        (lambda d: edit(d / "mapped.json", format_version=99), "99 is unknown"),
+        (lambda d: truncate(d / "checkpoint" / "weights.safetensors"), "truncated"),
+    ],
+)
+def test_damaged_directories_are_refused(
+    damage: object, message: str, mapped_dir: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(mapped_dir, copy)
+    damage(copy)  # type: ignore[operator]
+    with pytest.raises(ValueError, match=message) as caught:
+        load_mapped(copy)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_directory_is_named(tmp_path: Path) -> None:
+    with pytest.raises(MappedError, match=r"nowhere is not a mapped model"):
+        load_mapped(tmp_path / "nowhere")
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def edit(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))

@@ -1,0 +1,182 @@
+"""Sweeps and drift: parsing, statistics, reproducibility, resuming."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from experiments.chips_run import ChipSetting, ChipStudy
+from experiments.drift import HOURS, SCENARIO_RATE, drift_settings, drifting_hardware
+from experiments.evaluation import HeldOut
+from experiments.mapped import MappedModel
+from experiments.record import RunRecord
+from experiments.results import Axis, read_results
+from experiments.sweep import NOISE_KINDS, parse_noise, parse_numbers, sweep_settings
+from photonic import HardwareConfig, load_hardware
+from tests import tolerances
+
+PHASE = NOISE_KINDS["phase"].axis
+
+
+@pytest.fixture(scope="module")
+def study(mapped: MappedModel, held_out: HeldOut) -> ChipStudy:
+    settings = sweep_settings(load_hardware("ideal"), NOISE_KINDS["phase"], [0.0, 0.01, 0.1])
+    return ChipStudy(mapped, held_out, PHASE, settings, num_chips=3, seed=5)
+
+
+@pytest.fixture(scope="module")
+def results(
+    study: ChipStudy, record: RunRecord, tmp_path_factory: pytest.TempPathFactory
+) -> xr.Dataset:
+    return study.run(tmp_path_factory.mktemp("study") / "out", record)[1]
+
+
+def test_no_noise_is_digital(results: xr.Dataset) -> None:
+    error = np.abs(results["prediction"][0] / results["digital"] - 1).max()
+    assert error <= tolerances.IDEAL_CHIP_F32, f"relative difference {float(error):.1e}"
+
+
+def test_more_noise_moves_predictions_further(results: xr.Dataset) -> None:
+    deviation = results["deviation_rms"].mean("chip")
+    assert deviation[0] < deviation[1] < deviation[2]
+
+
+def test_statistics_follow_from_predictions(results: xr.Dataset) -> None:
+    deviation = results["prediction"] - results["digital"]
+    expected = {
+        "mae": np.abs(results["prediction"] - results["label"]).mean("crystal"),
+        "deviation_rms": np.sqrt((deviation**2).mean("crystal")),
+        "deviation_q95": np.abs(deviation).quantile(0.95, "crystal", keep_attrs=False),
+        "crystal_deviation_rms": np.sqrt((deviation**2).mean("chip")),
+    }
+    for name, values in expected.items():
+        np.testing.assert_allclose(results[name], values, rtol=tolerances.CLOSED_FORM_F64)
+
+
+def test_written_results_carry_units_and_provenance(
+    study: ChipStudy, record: RunRecord, tmp_path: Path
+) -> None:
+    directory, results = study.run(tmp_path / "out", record)
+    again = read_results(directory)
+    xr.testing.assert_equal(again, results)
+    assert again["phase_noise"].attrs["units"] == "rad"
+    assert RunRecord.model_validate_json(again.attrs["record"]) == record
+    assert list(again["crystal"].values) == list(study.held_out.ids)
+    for name in ("errors.png", "errors.svg", "results.nc"):
+        assert (directory / name).stat().st_size > 0
+    assert "Static phase error [rad]" in (directory / "errors.svg").read_text()
+
+
+def test_a_killed_run_is_continued_bit_for_bit(
+    study: ChipStudy, record: RunRecord, results: xr.Dataset, tmp_path: Path
+) -> None:
+    class Killed(Exception):
+        pass
+
+    done = 0
+
+    def kill_at_fourth() -> None:
+        nonlocal done
+        done += 1
+        if done == 4:
+            raise Killed
+
+    with pytest.raises(Killed):
+        study.run(tmp_path / "out", record, kill_at_fourth)
+    assert not (tmp_path / "out").exists()
+    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "out.partial").glob("setting-*.npy")}
+    assert len(kept) == 4
+    _, continued = study.run(tmp_path / "out", record)
+    xr.testing.assert_identical(continued, results)
+    assert not (tmp_path / "out.partial").exists()
+
+
+def test_other_settings_do_not_continue_a_run(
+    study: ChipStudy, record: RunRecord, tmp_path: Path
+) -> None:
+    partial = tmp_path / "out.partial"
+    partial.mkdir()
+    (partial / "run.json").write_text(json.dumps({"config": "another"}))
+    with pytest.raises(FileExistsError, match="unfinished run with other settings"):
+        study.run(tmp_path / "out", record)
+
+
+def test_existing_results_are_not_overwritten(
+    study: ChipStudy, record: RunRecord, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    with pytest.raises(FileExistsError, match="nothing was overwritten"):
+        study.run(tmp_path / "out", record)
+
+
+def test_draws_do_not_depend_on_the_number_of_chips_or_settings(
+    study: ChipStudy, record: RunRecord, results: xr.Dataset, tmp_path: Path
+) -> None:
+    one = ChipStudy(
+        study.mapped, study.held_out, PHASE, study.settings[2:], num_chips=2, seed=study.seed
+    )
+    _, alone = one.run(tmp_path / "out", record)
+    assert np.array_equal(alone["prediction"][0], results["prediction"][2, :2])
+
+
+def test_parse_noise() -> None:
+    kind, values = parse_noise("phase=0.1,0,0.01,0.1")
+    assert kind.field == "phase_noise_rad"
+    assert values == [0.0, 0.01, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("phase", "kind=value"),
+        ("phse=0", "did you mean 'phase'"),
+        ("phase=a", "'a' in 'a' is not a number"),
+        ("phase=nan", "not finite"),
+    ],
+)
+def test_bad_noise_is_explained(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_noise(text)
+
+
+def test_every_noise_kind_is_a_field_of_the_chip() -> None:
+    for kind in NOISE_KINDS.values():
+        assert kind.field in HardwareConfig.model_fields
+
+
+def test_values_out_of_range_are_refused() -> None:
+    with pytest.raises(ValueError, match="phase_noise_rad"):
+        sweep_settings(load_hardware("ideal"), NOISE_KINDS["phase"], [-1.0])
+    with pytest.raises(ValueError, match="whole numbers"):
+        sweep_settings(load_hardware("ideal"), NOISE_KINDS["bits"], [7.5])
+
+
+def test_drift_uses_the_chip_or_the_stated_scenario() -> None:
+    lab, typical = load_hardware("soi_lab_good"), load_hardware("soi_typical")
+    assert drifting_hardware(lab, None) == lab
+    assert drifting_hardware(typical, None).random_walk_rad_per_sqrt_hour == SCENARIO_RATE
+    walk = drifting_hardware(lab, 0.01)
+    assert (walk.random_walk_rad_per_sqrt_hour, walk.ou_sigma_rad) == (0.01, 0.0)
+    with pytest.raises(ValueError, match="must not be negative"):
+        drift_settings(lab, [-1.0, 2.0])
+
+
+def test_drift_starts_at_the_calibrated_chip(
+    mapped: MappedModel, held_out: HeldOut, record: RunRecord, tmp_path: Path
+) -> None:
+    hardware = drifting_hardware(load_hardware("ideal"), 0.01)
+    study = ChipStudy(
+        mapped, held_out, HOURS, drift_settings(hardware, parse_numbers("0,1,72")), 2, 0
+    )
+    deviation = study.run(tmp_path / "out", record)[1]["deviation_rms"].mean("chip")
+    assert deviation[0] <= tolerances.IDEAL_CHIP_F32 * float(np.max(held_out.truth))
+    assert deviation[0] < deviation[1] < deviation[2]
+
+
+def test_axis_names_are_distinct() -> None:
+    names = [kind.axis.name for kind in NOISE_KINDS.values()]
+    assert len(set(names)) == len(names)
+    assert isinstance(HOURS, Axis)
+    assert ChipSetting(1.0, load_hardware("ideal")).time_s == 0.0

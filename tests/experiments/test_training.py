@@ -1,0 +1,122 @@
+"""Training: it learns, it resumes bit for bit, and what it writes can be loaded."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from experiments import training
+from experiments.training import TrainConfig, TrainingRun, one_cycle
+from experiments.training_data import LabelSpec, TrainingData, load_training_data
+from models import GraphSettings, NetworkConfig
+
+CONFIG = TrainConfig(
+    target=LabelSpec.parse("dielectric:n"),
+    auxiliary=(LabelSpec.parse("dielectric:gap"),),
+    epochs=3,
+    batch_size=8,
+    graph=GraphSettings(num_neighbours=6),
+    network=NetworkConfig(width=8, num_layers=1, num_scalars=8, num_vectors=2),
+)
+
+
+@pytest.fixture(scope="module")
+def full() -> TrainingData:
+    return load_training_data(CONFIG.label_specs, CONFIG.graph, 0)
+
+
+@pytest.fixture(scope="module")
+def data(full: TrainingData) -> TrainingData:
+    """A few crystals of each part; the rest of the data set is left out."""
+    return TrainingData(
+        full.ids,
+        full.graphs,
+        full.labels,
+        full.targets,
+        full.train[:32],
+        full.validation[:8],
+        full.test[:8],
+        full.sha256,
+    )
+
+
+def ignore(row: dict[str, float]) -> None:
+    pass
+
+
+def test_parts_share_no_formula_over_the_union_of_data_sets() -> None:
+    specs = [LabelSpec.parse(text) for text in ("dielectric:n", "piezo:eij_max")]
+    data = load_training_data(specs, GraphSettings(num_neighbours=1), 0)
+    composition = [tuple(np.bincount(g.numbers) / g.num_sites) for g in data.graphs]
+    parts = [{composition[i] for i in part} for part in (data.train, data.validation, data.test)]
+    assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
+    assert sum(map(len, (data.train, data.validation, data.test))) == len(data.ids)
+
+
+def test_labels_are_standardised_by_training_crystals(full: TrainingData) -> None:
+    train = full.targets[full.train]
+    assert np.allclose(train.mean(0), 0)
+    assert np.allclose(train.std(0), 1)
+
+
+def test_resumed_training_gives_the_same_bits(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = TrainingRun(CONFIG, data)
+    (tmp_path / "whole").mkdir()
+    expected = whole.fit(tmp_path / "whole", ignore).network.state_dict()
+
+    class Killed(Exception):
+        pass
+
+    def kill(row: dict[str, float]) -> None:
+        raise Killed
+
+    (tmp_path / "parts").mkdir()
+    with pytest.raises(Killed):
+        TrainingRun(CONFIG, data).fit(tmp_path / "parts", kill)
+    second = TrainingRun(CONFIG, data)
+    assert second.restore(tmp_path / "parts") == 1
+    resumed = second.fit(tmp_path / "parts", ignore).network.state_dict()
+    assert second.state.epoch == CONFIG.epochs
+    for name, value in expected.items():
+        assert torch.equal(resumed[name], value), name
+
+
+def test_the_loss_falls(data: TrainingData, tmp_path: Path) -> None:
+    run = TrainingRun(CONFIG.model_copy(update={"epochs": 40, "max_lr": 1e-2}), data)
+    run.fit(tmp_path, ignore)
+    losses = [row["train_loss"] for row in run.state.history]
+    assert np.mean(losses[-3:]) < 0.7 * losses[0], losses
+
+
+def test_the_best_validation_epoch_is_kept(data: TrainingData, tmp_path: Path) -> None:
+    run = TrainingRun(CONFIG, data)
+    run.fit(tmp_path, ignore)
+    best = run.mean_absolute_error(run.state.best, data.validation)
+    assert best == min(row["validation_mae"] for row in run.state.history)
+
+
+def test_missing_labels_do_not_count() -> None:
+    run = object.__new__(TrainingRun)
+    run.config = CONFIG.model_copy(update={"target_weight": 3.0})
+    outputs = torch.tensor([[1.0, 2.0], [4.0, 8.0]])
+    targets = torch.tensor([[0.0, torch.nan], [torch.nan, 6.0]])
+    assert run._loss(outputs, targets).item() == pytest.approx((3 * 1 + 1 * 2) / 4)
+
+
+def test_a_diverging_run_is_stopped(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "one_cycle", lambda step, total: float("nan"))
+    with pytest.raises(FloatingPointError, match="lower max_lr"):
+        TrainingRun(CONFIG, data).fit(tmp_path, ignore)
+
+
+def test_one_cycle() -> None:
+    rates = [one_cycle(step, 1001) for step in range(1001)]
+    assert rates[0] == pytest.approx(1 / 25)
+    assert max(rates) == pytest.approx(1, rel=1e-4)
+    assert int(np.argmax(rates)) == pytest.approx(300, abs=1)
+    assert rates[-1] == pytest.approx(4e-6, rel=1e-3)

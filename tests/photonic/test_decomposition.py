@@ -1,0 +1,188 @@
+"""Decompose and rebuild: exact for every kind of unitary, and Haar statistics of the angles."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from photonic.decomposition import decompose
+from photonic.layout import MeshLayout
+from photonic.phases import MeshPhases
+from photonic.propagation import transfer_matrix
+from tests.photonic.matrices import (
+    KINDS,
+    MESH_KINDS,
+    assert_close,
+    assert_unitary,
+    haar,
+    identity,
+    permutation,
+    signs,
+)
+from tests.tolerances import MESH_EPS, MZI_EPS, STANDARD_ERRORS
+
+both_meshes = pytest.mark.parametrize("mesh", MESH_KINDS)
+
+
+def rebuild(layout: MeshLayout, phases: MeshPhases) -> torch.Tensor:
+    return transfer_matrix(layout, phases.theta, phases.phi, phases.output_phase)
+
+
+def assert_mesh(unitary: torch.Tensor, layout: MeshLayout) -> MeshPhases:
+    """Angles in range and matrix rebuilt; returns the settings."""
+    phases = decompose(unitary, layout)
+    assert phases.batch_shape == unitary.shape[:-2]
+    assert ((phases.theta >= 0) & (phases.theta <= math.pi)).all()
+    for turn in (phases.phi, phases.output_phase):
+        assert ((turn >= 0) & (turn < 2 * math.pi)).all()
+    assert_close(assert_unitary(rebuild(layout, phases)), unitary, MESH_EPS)
+    return phases
+
+
+@both_meshes
+@pytest.mark.parametrize("num_modes", range(1, 65))
+def test_every_kind_of_unitary_is_rebuilt(num_modes, mesh):
+    unitaries = torch.stack([kind(num_modes, num_modes) for kind in KINDS])
+    assert_mesh(unitaries, MeshLayout(mesh, num_modes))
+
+
+@both_meshes
+@given(num_modes=st.integers(1, 8), seed=st.integers(0, 2**32), kind=st.sampled_from(KINDS))
+def test_any_draw_is_rebuilt(num_modes, seed, kind, mesh):
+    assert_mesh(kind(num_modes, seed), MeshLayout(mesh, num_modes))
+
+
+@both_meshes
+@given(seed=st.integers(0, 2**32))
+def test_zero_pivots_in_any_place_are_rebuilt(seed, mesh):
+    """Products of a few interferometers on a permutation: sparse, with exact zeros."""
+    unitary = permutation(6, seed)
+    for mode in torch.randint(5, (4,), generator=torch.Generator().manual_seed(seed)).tolist():
+        pair = slice(mode, mode + 2)
+        unitary[pair] = haar(2, seed + mode) @ unitary[pair]
+    assert_mesh(unitary, MeshLayout(mesh, 6))
+
+
+@both_meshes
+def test_large_mesh_is_rebuilt(mesh):
+    unitaries = torch.stack([haar(128, 0), identity(128, 0), permutation(128, 0)])
+    assert_mesh(unitaries, MeshLayout(mesh, 128))
+
+
+@both_meshes
+@pytest.mark.parametrize("size", [1e-20, 1e-200, 5e-324])
+def test_small_entries_are_not_dropped(size, mesh):
+    layout = MeshLayout(mesh, 2)
+    unitary = torch.tensor([[size, 1.0], [1.0, -size]], dtype=torch.float64)
+    rebuilt = rebuild(layout, decompose(unitary, layout))
+    assert_close(rebuilt[0, 0].abs() / size, torch.tensor(1.0, dtype=torch.float64), MZI_EPS)
+
+
+@both_meshes
+@pytest.mark.parametrize("num_modes", [2, 5, 16])
+def test_real_diagonals_need_bars_and_no_phase(num_modes, mesh):
+    phases = decompose(signs(num_modes, 3), MeshLayout(mesh, num_modes))
+    assert (phases.theta == math.pi).all()
+    assert (phases.phi == 0.0).all()
+    assert set(phases.output_phase.tolist()) <= {0.0, math.pi}
+
+
+@both_meshes
+def test_permutations_need_bars_and_crosses(mesh):
+    phases = decompose(permutation(16, 7), MeshLayout(mesh, 16))
+    assert set(phases.theta.unique().tolist()) == {0.0, math.pi}
+
+
+def haar_ranks(layout: MeshLayout) -> np.ndarray:
+    """Rank k of each interferometer, Russell et al., New J. Phys. 19, 033007 (2017)."""
+    size, x, y = layout.num_modes, layout.column, layout.mode
+    if layout.kind == "clements":
+        along_columns = 2 * np.minimum(x, size - 1 - x) + 1
+        return np.minimum(along_columns, 2 * np.minimum(y, size - 2 - y) + 2)
+    return size - np.bincount(layout.mode)[layout.mode]
+
+
+@both_meshes
+@pytest.mark.parametrize("num_modes", [2, 5, 6])
+def test_angles_of_haar_unitaries_follow_their_distribution(num_modes, mesh):
+    """cos^2(theta/2) = u^(1/k) with u uniform, so its mean is k/(k+1); phi is uniform."""
+    layout, draws = MeshLayout(mesh, num_modes), 4000
+    rank = torch.from_numpy(haar_ranks(layout)).to(torch.float64)
+    assert torch.bincount(rank.int())[1:].tolist() == list(range(num_modes - 1, 0, -1))
+    phases = decompose(haar(num_modes, 11, draws), layout)
+    mean = (phases.theta / 2).cos().square().mean(0)
+    standard_error = (rank / (rank + 2) / draws).sqrt() / (rank + 1)
+    deviation = (mean - rank / (rank + 1)).abs() / standard_error
+    assert deviation.max() < STANDARD_ERRORS, f"{deviation} standard errors"
+    for angle in (phases.phi, phases.output_phase):
+        resultant = torch.exp(1j * angle).mean(0).abs() * math.sqrt(draws)
+        assert resultant.max() < STANDARD_ERRORS, f"{resultant} standard errors"
+
+
+@both_meshes
+def test_a_batch_is_decomposed_matrix_by_matrix(mesh):
+    layout = MeshLayout(mesh, 16)
+    unitaries = haar(16, 5, 2, 150)  # more than one chunk
+    phases = assert_mesh(unitaries, layout)
+    for index in ((0, 0), (1, 149)):
+        alone = rebuild(layout, decompose(unitaries[index], layout))
+        assert_close(rebuild(layout, phases[index]), alone, MESH_EPS)
+
+
+@both_meshes
+def test_order_of_a_batch_does_not_matter(mesh):
+    layout, unitaries = MeshLayout(mesh, 5), haar(5, 6, 7)
+    forward, backward = decompose(unitaries, layout), decompose(unitaries.flip(0), layout)
+    assert_close(rebuild(layout, backward).flip(0), rebuild(layout, forward), MESH_EPS)
+
+
+def test_empty_batch_has_no_settings():
+    phases = decompose(torch.zeros(0, 3, 3), MeshLayout.clements(3))
+    assert phases.theta.shape == (0, 3)
+
+
+def test_numpy_and_conjugate_views_are_accepted():
+    layout, unitary = MeshLayout.clements(4), haar(4, 8)
+    for view in (unitary.numpy(), unitary.mH.mH, unitary.clone().requires_grad_()):
+        assert_close(rebuild(layout, decompose(view, layout)), unitary, MESH_EPS)
+    assert_close(rebuild(layout, decompose(unitary.mH, layout)), unitary.mH, MESH_EPS)
+
+
+def test_input_is_left_alone():
+    unitary = haar(4, 9)
+    before = unitary.clone()
+    decompose(unitary, MeshLayout.reck(4))
+    assert torch.equal(unitary, before)
+
+
+def test_matrix_that_is_not_unitary_is_refused():
+    with pytest.raises(ValueError, match=r"U\^H U - 1\| reaches 3.00e\+00"):
+        decompose(2 * torch.eye(3), MeshLayout.clements(3))
+
+
+def test_tolerance_admits_single_precision():
+    unitary = haar(4, 10).to(torch.complex64)
+    with pytest.raises(ValueError, match="`unitary` must be unitary"):
+        decompose(unitary, MeshLayout.clements(4))
+    phases = decompose(
+        unitary, MeshLayout.clements(4), tolerance=torch.finfo(torch.float32).eps * 4
+    )
+    rebuilt = rebuild(MeshLayout.clements(4), phases).to(torch.complex64)
+    assert_close(rebuilt, unitary, MESH_EPS)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_entries_that_are_not_finite_are_refused(value):
+    unitary = torch.eye(3)
+    unitary[0, 1] = unitary[2, 2] = value
+    with pytest.raises(ValueError, match="must be finite, got 2 entries"):
+        decompose(unitary, MeshLayout.clements(3))
+
+
+@pytest.mark.parametrize("shape", [(3,), (3, 4), (4, 4), (2, 3, 2)])
+def test_shape_is_checked(shape):
+    with pytest.raises(ValueError, match=r"`unitary` must have shape \(\.\.\., 3, 3\), got"):
+        decompose(torch.zeros(shape), MeshLayout.clements(3))

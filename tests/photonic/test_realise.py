@@ -1,0 +1,313 @@
+"""Realised weights: ideal chips, closed-form errors, keys of the draws, order of the effects."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from photonic.chip import Chip
+from photonic.drift import HORIZON_S
+from photonic.hardware import HardwareConfig, load_hardware
+from photonic.impairments.crosstalk import apply_crosstalk
+from photonic.impairments.quantisation import quantise_phase
+from photonic.layout import MeshLayout
+from photonic.mapping import map_linear
+from photonic.program import Program
+from photonic.randomness import keyed_generator
+from photonic.realisation import (
+    MeshState,
+    attenuator_field,
+    commanded_phases,
+    mesh_matrix,
+    realise,
+    realised_state,
+    target_phases,
+)
+from tests.tolerances import CLOSED_FORM, IDEAL_CHIP_F32, IDEAL_CHIP_F64
+
+TURN = 2 * np.pi
+IDEAL = load_hardware("ideal")
+DRAWS = 400
+MODES = [4, 8, 16]
+
+
+def gaussian(*shape: int, seed: int = 0) -> Tensor:
+    return torch.from_numpy(keyed_generator(seed, "weight").standard_normal(shape))
+
+
+def layer(rows: int = 20, cols: int = 12, tile: int | str = 8, name: str = "layer") -> Program:
+    return map_linear(gaussian(rows, cols), tile=tile, name=name)
+
+
+def chip(index: int = 0, **changes: object) -> Chip:
+    return Chip(IDEAL.replace(**changes), 7, index)
+
+
+def relative_error(realised: Tensor, target: Tensor) -> float:
+    return (torch.linalg.norm(realised - target) / torch.linalg.norm(target)).item()
+
+
+def haar_phases(layout: MeshLayout, draws: int) -> np.ndarray:
+    """Flat phases of Haar-random rectangular meshes (reference 4, Russell et al. 2017)."""
+    n, x, y = layout.num_modes, layout.column, layout.mode
+    rank = np.minimum(2 * np.minimum(x, n - 1 - x) + 1, 2 * np.minimum(y, n - 2 - y) + 2)
+    generator = keyed_generator(0, "haar", n)
+    theta = 2 * np.arccos(generator.uniform(size=(draws, len(rank))) ** (1 / (2 * rank)))
+    return np.concatenate([theta, generator.uniform(0, TURN, (draws, len(rank) + n))], axis=-1)
+
+
+def haar_errors(num_modes: int, chip: Chip, time_s: float = 0.0) -> tuple[float, float]:
+    """(root mean square E, mean -ln F_tr) of Haar meshes on a chip."""
+    layout = MeshLayout.clements(num_modes)
+    phases = haar_phases(layout, DRAWS)
+    target = mesh_matrix(layout, MeshState(phases), torch.float64)
+    state = realised_state(phases, chip, "haar", layout, time_s)
+    realised = mesh_matrix(layout, state, torch.float64)
+    error = (realised - target).abs().square().sum((-2, -1)) / num_modes
+    trace = (target.conj() * realised).sum((-2, -1)) / num_modes
+    return error.mean().sqrt().item(), -trace.abs().square().log().mean().item()
+
+
+@given(
+    rows=st.integers(1, 9),
+    cols=st.integers(1, 9),
+    tile=st.integers(1, 5) | st.just("full"),
+    layout=st.sampled_from(["clements", "reck"]),
+    seed=st.integers(0, 100),
+)
+def test_ideal_chip_gives_the_weight(rows, cols, tile, layout, seed):
+    weight = gaussian(rows, cols, seed=seed)
+    program = map_linear(weight, layout=layout, tile=tile)
+    realised = realise(program, Chip(IDEAL))
+    assert relative_error(realised, program.weight()) <= IDEAL_CHIP_F64
+    assert relative_error(realised, weight) <= IDEAL_CHIP_F64
+
+
+def test_ideal_chip_in_both_dtypes(dtype):
+    program = layer()
+    realised = realise(program, Chip(IDEAL), dtype=dtype)
+    bound = IDEAL_CHIP_F64 if dtype == torch.float64 else IDEAL_CHIP_F32
+    assert realised.dtype == dtype
+    assert relative_error(realised.double(), program.weight()) <= bound
+
+
+@pytest.mark.parametrize("name", ["soi_lab_good", "soi_typical", "sin_quix20_like"])
+def test_a_chip_is_reproducible_and_unlike_others(name):
+    program, hardware = layer(), load_hardware(name)
+    one = realise(program, Chip(hardware, 1, 2), time_s=50.0)
+    assert torch.equal(one, realise(program, Chip(hardware, 1, 2), time_s=50.0))
+    for other in (Chip(hardware, 1, 3), Chip(hardware, 2, 2)):
+        assert not torch.isclose(one, realise(program, other, time_s=50.0), rtol=0, atol=0).any()
+
+
+def test_layers_are_independent_and_their_order_does_not_matter():
+    a, b = layer(name="a"), layer(name="b")
+    noisy = chip(phase_noise_rad=0.01)
+    errors = [realise(p, noisy) - p.weight() for p in (a, b)]
+    again = [realise(p, noisy) - p.weight() for p in (b, a)]
+    assert torch.equal(errors[0], again[1])
+    assert torch.equal(errors[1], again[0])
+    assert not torch.isclose(errors[0], errors[1], rtol=0, atol=0).any()
+
+
+def test_effects_and_meshes_have_independent_draws():
+    hardware = IDEAL.replace(
+        bias_residual_rad=1.0, phase_noise_rad=1.0, shot_phase_noise_rad=1.0, coupler_sigma_rad=0.5
+    )
+    drawn, shape = Chip(hardware), (50,)
+    streams = [
+        drawn.bias_residual("layer/U", shape),
+        drawn.static_phase_noise("layer/U", shape),
+        drawn.static_phase_noise("layer/V", shape),
+        drawn.shot_phase_noise("layer/U", shape, 0),
+        drawn.shot_phase_noise("layer/U", shape, 1),
+        2 * drawn.coupler_errors("layer/U", (25,)).ravel(),
+    ]
+    assert len(np.unique(np.concatenate(streams))) == 50 * len(streams)
+
+
+def test_shots_differ_only_by_shot_noise():
+    program = layer()
+    static, read = chip(phase_noise_rad=0.01), chip(shot_phase_noise_rad=0.01)
+    assert torch.equal(realise(program, static, shot=0), realise(program, static, shot=1))
+    first = realise(program, read, shot=1)
+    assert torch.equal(first, realise(program, read, shot=1))
+    assert not torch.equal(first, realise(program, read, shot=2))
+
+
+@pytest.mark.parametrize("num_modes", MODES)
+def test_phase_error_closed_form(num_modes):
+    s = 1e-3
+    error, infidelity = haar_errors(num_modes, chip(phase_noise_rad=s))
+    assert error / (s * math.sqrt(num_modes)) == pytest.approx(1, abs=CLOSED_FORM)
+    assert infidelity / ((num_modes - 1) * s**2) == pytest.approx(1, abs=CLOSED_FORM)
+
+
+@pytest.mark.parametrize("num_modes", MODES)
+def test_coupler_error_closed_form(num_modes):
+    a = 1e-3
+    error, infidelity = haar_errors(num_modes, chip(coupler_sigma_rad=a))
+    assert error / (a * math.sqrt(2 * (num_modes - 1))) == pytest.approx(1, abs=CLOSED_FORM)
+    assert infidelity / (2 * (num_modes - 1) * a**2) == pytest.approx(1, abs=CLOSED_FORM)
+
+
+@pytest.mark.parametrize("num_modes", MODES)
+@pytest.mark.parametrize("bits", [6, 8, 12])
+def test_quantisation_closed_form(num_modes, bits):
+    error, _ = haar_errors(num_modes, chip(dac_bits=bits))
+    s = TURN / ((2**bits - 1) * math.sqrt(12))
+    assert error / (s * math.sqrt(num_modes)) == pytest.approx(1, abs=CLOSED_FORM)
+
+
+@pytest.mark.parametrize("num_modes", MODES)
+def test_random_walk_closed_form(num_modes):
+    rate, hours = 1e-3, 9.0
+    drifting = chip(random_walk_rad_per_sqrt_hour=rate)
+    _, infidelity = haar_errors(num_modes, drifting, hours * 3600)
+    assert infidelity / ((num_modes - 1) * rate**2 * hours) == pytest.approx(1, abs=CLOSED_FORM)
+
+
+def test_large_errors_saturate_as_the_closed_form():
+    n, s, a = 8, 0.2, 0.1
+    error, _ = haar_errors(n, chip(phase_noise_rad=s, coupler_sigma_rad=a))
+    expected = math.sqrt(2 * (1 - math.exp(-(n * s**2 + 2 * (n - 1) * a**2) / 2)))
+    assert error / expected == pytest.approx(1, abs=CLOSED_FORM)
+
+
+@pytest.mark.parametrize("n", MODES)
+def test_phase_error_of_an_svd_layer(n):
+    """Complex weight: s^2 (N^2 + N^2) weighted by S^2, and 1/4 + S^2 per attenuator (theta, phi).
+
+    Real part: a real orthogonal U is a product of plane rotations between phase screens. A phase
+    of phi or of the output screen turns a real amplitude by i, to first order nothing in the real
+    part. A theta gives (i/2) M and half a rotation: of its norm 1 in the square, 1/2 is real. Hence
+    s^2 (N - 1)/4 per column of each mesh, and (cos(theta/2)/2)^2 per attenuator.
+    """
+    s, tiles = 1e-3, 24
+    program, noisy = layer(n * tiles, n * tiles, n), chip(phase_noise_rad=s)
+    commands = target_phases(program)
+    layouts = {"V": program.v_layout, "sigma": None, "U": program.u_layout}
+    states = {
+        mesh: realised_state(commands[mesh], noisy, f"layer/{mesh}", layout)
+        for mesh, layout in layouts.items()
+    }
+    u, v = (mesh_matrix(layouts[mesh], states[mesh], torch.float64) for mesh in "UV")
+    fields = (u * torch.from_numpy(attenuator_field(states["sigma"])).unsqueeze(-2)) @ v
+
+    def by_tile(weight: Tensor) -> Tensor:
+        return weight.reshape(tiles, n, tiles, n).transpose(1, 2) / program.scale[..., None, None]
+
+    ideal, realised = by_tile(program.weight()), by_tile(realise(program, noisy))
+    power = program.attenuation.square()
+    total = power.sum(-1)
+    for error, formula in (
+        (fields - ideal, 2 * n + (0.25 + power).sum(-1) / total),
+        (realised - ideal, (n - 1) / 2 + (1 - power).sum(-1) / 4 / total),
+    ):
+        square = error.abs().square().sum((-2, -1)) / total
+        ratio = (square.mean() / (s**2 * formula.mean())).sqrt().item()
+        assert ratio == pytest.approx(1, abs=CLOSED_FORM), f"{ratio:.3f}"
+
+
+@pytest.mark.parametrize("loss_db", [0.1, 1.0])
+def test_mean_loss_of_two_modes_is_undone_exactly(loss_db):
+    program = layer(tile=2)
+    weight = program.weight()
+    gained = realise(program, chip(insertion_loss_db=loss_db))
+    assert relative_error(gained, weight) <= IDEAL_CHIP_F64
+    lossy = realise(program, chip(insertion_loss_db=loss_db, is_loss_compensated=False))
+    assert relative_error(lossy, weight * 10 ** (-3 * loss_db / 20)) <= IDEAL_CHIP_F64
+
+
+@pytest.mark.parametrize("kind", ["clements", "reck"])
+def test_loss_lowers_every_singular_value(kind):
+    layout = MeshLayout(kind, 6)
+    phases = keyed_generator(0, "loss").uniform(0, TURN, (5, 36))
+    state = realised_state(phases, chip(insertion_loss_db=0.5), "mesh", layout)
+    singular = torch.linalg.svdvals(mesh_matrix(layout, state, torch.float64))
+    assert singular.max() <= 10 ** (-0.5 / 20)
+    assert singular.min() >= 10 ** (-0.5 * layout.num_columns / 20)
+
+
+def test_compensated_crosstalk_is_exact_without_rounding():
+    program = layer(32, 32, 16)
+    weight = program.weight()
+    heated = realise(program, chip(crosstalk=0.02))
+    compensated = realise(program, chip(crosstalk=0.02, is_crosstalk_compensated=True))
+    assert relative_error(compensated, weight) <= IDEAL_CHIP_F64
+    assert relative_error(heated, weight) > CLOSED_FORM
+
+
+def test_precompensated_commands_differ_on_meshes_alone():
+    program = layer()
+    hardware = IDEAL.replace(crosstalk=0.02, is_crosstalk_compensated=True)
+    target, command = target_phases(program), commanded_phases(program, hardware)
+    assert np.array_equal(target["sigma"], command["sigma"])
+    assert not np.array_equal(target["U"], command["U"])
+
+
+def test_order_of_the_phase_effects():
+    hardware = HardwareConfig(
+        name="all",
+        dac_bits=8,
+        gamma_spread=0.01,
+        crosstalk=0.01,
+        bias_residual_rad=0.01,
+        phase_noise_rad=0.02,
+        shot_phase_noise_rad=0.03,
+        ou_sigma_rad=0.04,
+        ou_time_constant_s=10.0,
+    )
+    drawn, layout = Chip(hardware, 3, 4), MeshLayout.clements(5)
+    command = haar_phases(layout, 6)
+    args = "layer/U", command.shape
+    expected = quantise_phase(command, hardware) * drawn.gamma_factors(*args)
+    expected = apply_crosstalk(expected, layout, 0.01)
+    expected = expected + drawn.bias_residual(*args) + drawn.drift(*args, 60.0)
+    expected = expected + drawn.static_phase_noise(*args) + drawn.shot_phase_noise(*args, 9)
+    state = realised_state(command, drawn, "layer/U", layout, 60.0, 9)
+    assert np.array_equal(state.phase, expected)
+    isolated = realised_state(command, Chip(IDEAL.replace(crosstalk=0.1)), "layer/sigma", None)
+    assert np.array_equal(isolated.phase, command)
+
+
+def test_both_drifts_add():
+    walk, ou = {"random_walk_rad_per_sqrt_hour": 0.01}, {"ou_sigma_rad": 1e-3}
+    ou["ou_time_constant_s"] = 600.0
+    args = "layer/U", (4, 5), 1234.5
+    both = chip(**walk, **ou).drift(*args)
+    assert np.array_equal(both, chip(**walk).drift(*args) + chip(**ou).drift(*args))
+    assert chip().drift(*args) is None
+
+
+def test_drift_starts_at_the_calibrated_weights():
+    program, drifting = layer(), chip(random_walk_rad_per_sqrt_hour=0.01)
+    assert torch.equal(realise(program, drifting, 0.0), realise(program, Chip(IDEAL)))
+    errors = [relative_error(realise(program, drifting, t), program.weight()) for t in (1, 1e6)]
+    assert 0 < errors[0] < errors[1]
+    with pytest.raises(ValueError, match="`time_s` must lie in"):
+        realise(program, drifting, HORIZON_S + 1.0)
+
+
+def test_a_mesh_that_is_too_large_is_refused():
+    hardware = load_hardware("sin_quix20_like")
+    message = r"sin_quix20_like carries at most 20 modes, 'layer' needs 24; map with --tile 20 or"
+    with pytest.raises(ValueError, match=message):
+        realise(layer(24, 4, "full"), Chip(hardware))
+    realise(layer(20, 20, "full"), Chip(hardware))
+
+
+def test_attenuators_with_errors_match_the_mesh():
+    """An attenuator is element 00 of a two-mode mesh without screen."""
+    generator = keyed_generator(0, "attenuator")
+    theta, phi = generator.uniform(0, TURN, (2, 50))
+    couplers, loss = generator.normal(0, 0.1, (50, 2)), generator.uniform(0, 1, 50)
+    field = attenuator_field(MeshState(np.concatenate([theta, phi]), couplers, loss))
+    flat = np.stack([theta, phi, 0 * phi, 0 * phi], axis=-1)
+    state = MeshState(flat, couplers[:, None], loss[:, None])
+    bar = mesh_matrix(MeshLayout.clements(2), state, torch.float64)[:, 0, 0]
+    assert np.abs(field - bar.numpy()).max() <= IDEAL_CHIP_F64

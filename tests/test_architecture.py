@@ -1,0 +1,67 @@
+"""The house rules: who may import whom, and no import cycles."""
+
+import ast
+import itertools
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FORBIDDEN = {
+    "photonic": {"models", "experiments", "tests"},
+    "models": {"photonic", "experiments", "tests"},
+    "hardware_configs": {"photonic", "models", "experiments", "tests"},
+    "experiments": {"tests"},
+}
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+SOURCES = {
+    module_name(path): path for room in FORBIDDEN for path in sorted((ROOT / room).rglob("*.py"))
+}
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_rooms_import_only_what_they_may(room: str) -> None:
+    for name, path in SOURCES.items():
+        if name.split(".")[0] == room:
+            wrong = {m for m in imports(path) if m.split(".")[0] in FORBIDDEN[room]}
+            assert not wrong, f"{name} imports {sorted(wrong)}"
+
+
+def test_no_import_cycles() -> None:
+    graph = {name: imports(path) & SOURCES.keys() - {name} for name, path in SOURCES.items()}
+    for name in graph:
+        seen, frontier = set(), set(graph[name])
+        while frontier:
+            assert name not in frontier, f"{name} is in an import cycle"
+            seen |= frontier
+            frontier = set(itertools.chain(*(graph[m] for m in frontier))) - seen
+
+
+def test_no_pickle_and_no_eval() -> None:
+    calls = {"eval", "exec", "pickle.load", "pickle.loads", "torch.load", "yaml.load"}
+    for name, path in SOURCES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call):
+                assert ast.unparse(node.func) not in calls, f"{name}:{node.lineno}"
+
+
+def test_files_stay_short() -> None:
+    for name, path in SOURCES.items():
+        num_lines = path.read_text(encoding="utf-8").count("\n")
+        assert num_lines <= 450, f"{name} has {num_lines} lines"
