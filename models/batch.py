@@ -1,4 +1,4 @@
-"""Many graphs side by side as one, on the network's device and in its dtype."""
+"""Many graphs side by side as one, in the network's dtype."""
 
 from __future__ import annotations
 

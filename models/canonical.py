@@ -18,9 +18,10 @@ import numpy as np
 import spglib
 from numpy.typing import NDArray
 
-from models.crystal import Crystal
+from models.crystal import Crystal, CrystalError
 
 MAX_REDUCTION_STEPS = 1000
+REDUCTION_MARGIN = 1e-9  # relative; a step that gains less is rounding
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +29,7 @@ class CanonicalCell:
     """A primitive cell with all its canonical bases.
 
     Attributes:
-        crystal: primitive, Minkowski-reduced, right-handed cell; its lattice is the first basis.
+        crystal: primitive, Minkowski-reduced, right-handed cell.
         bases: (K, 3, 3) unimodular integer matrices U_k, det +1: the lattice (as columns) in the
             k-th canonical basis is ``crystal.lattice.T @ bases[k]``. One basis for each class of
             bases that the crystal's own point operations do not connect.
@@ -115,22 +116,45 @@ def change_basis(crystal: Crystal, basis: NDArray[np.int64]) -> Crystal:
     return Crystal(crystal.numbers, basis.T @ crystal.lattice, crystal.frac_coords @ inverse.T)
 
 
+def pairwise_reduced(crystal: Crystal) -> Crystal:
+    """The same crystal without long skews: no vector reaches over more than half of another.
+
+    Lagrange's reduction of one pair after the other, with rounded steps, so that a cell sheared a
+    thousand times over needs few of them. Handedness is kept.
+    """
+    for _ in range(MAX_REDUCTION_STEPS):
+        metric = crystal.lattice @ crystal.lattice.T
+        overlaps = metric / np.diag(metric)
+        np.fill_diagonal(overlaps, 0.0)
+        i, j = np.unravel_index(np.abs(overlaps).argmax(), overlaps.shape)
+        if abs(overlaps[i, j]) <= 0.5 + REDUCTION_MARGIN:
+            return crystal
+        basis = np.eye(3, dtype=np.int64)
+        basis[j, i] = -np.rint(overlaps[i, j])
+        crystal = change_basis(crystal, basis)
+    raise CrystalError("the lattice is too skewed to be reduced")
+
+
 def minkowski_reduced(crystal: Crystal) -> Crystal:
     """The same crystal on the shortest possible lattice vectors, handedness kept.
 
-    Repeatedly applies the matrix of ``unimodular_matrices`` that gives the smallest trace of the
-    metric; a basis that none of them shortens satisfies Minkowski's conditions, whose coefficients
-    in three dimensions are all in {-1, 0, 1}.
+    After ``pairwise_reduced``, repeatedly applies the matrix of ``unimodular_matrices`` that gives
+    the smallest trace of the metric; a basis that none of them shortens satisfies Minkowski's
+    conditions, whose coefficients in three dimensions are all in {-1, 0, 1}.
+
+    Raises:
+        CrystalError: if the lattice is so skewed that rounding keeps it from being reduced.
     """
+    crystal = pairwise_reduced(crystal)
     steps = unimodular_matrices()
     for _ in range(MAX_REDUCTION_STEPS):
         metric = crystal.lattice @ crystal.lattice.T
         traces = _reduction_costs() @ metric.ravel()
         best = int(np.argmin(traces))
-        if traces[best] > np.trace(metric) * (1 - 1e-9):
+        if traces[best] > np.trace(metric) * (1 - REDUCTION_MARGIN):
             return crystal
         crystal = change_basis(crystal, steps[best])
-    raise AssertionError("lattice reduction did not end")
+    raise CrystalError("the lattice is too skewed to be reduced")
 
 
 def shortest_bases(lattice: NDArray[np.float64], tolerance: float) -> NDArray[np.int64]:
@@ -155,15 +179,23 @@ def shortest_bases(lattice: NDArray[np.float64], tolerance: float) -> NDArray[np
 
 
 def basis_representatives(
-    bases: NDArray[np.int64], crystal: Crystal, symprec: float
+    bases: NDArray[np.int64], crystal: Crystal, tolerance: float
 ) -> NDArray[np.int64]:
-    """One basis of each class; bases are equivalent if a point operation of the crystal, up to
-    sign, maps one onto the other.
+    """One basis of each class that the crystal's point operations, up to sign, connect.
 
     With fractional operations W, bases k and l are equivalent if ``U_l U_k^{-1}`` is W or -W.
+
+    Args:
+        bases: (K, 3, 3) equally good bases.
+        crystal: the cell that they refer to.
+        tolerance: [Angstrom] of the operations. Bases that an operation connects only roughly give
+            different predictions and are kept, so this is much finer than that of the primitive
+            cell.
     """
+    if len(bases) == 1:
+        return bases
     cell = (crystal.lattice, crystal.frac_coords, crystal.numbers)
-    symmetry = _search(spglib.get_symmetry, cell, symprec=symprec)
+    symmetry = _search(spglib.get_symmetry, cell, symprec=tolerance)
     if symmetry is None:
         return bases
     operations = {tuple(w.ravel()) for w in symmetry["rotations"].astype(np.int64)}
@@ -178,7 +210,9 @@ def basis_representatives(
     return bases[representatives]
 
 
-def canonical_cell(crystal: Crystal, *, symprec: float, metric_tolerance: float) -> CanonicalCell:
+def canonical_cell(
+    crystal: Crystal, *, symprec: float, metric_tolerance: float, class_tolerance: float
+) -> CanonicalCell:
     """The canonical cell of a crystal with one basis per inequivalent class.
 
     Args:
@@ -186,9 +220,15 @@ def canonical_cell(crystal: Crystal, *, symprec: float, metric_tolerance: float)
         symprec: [Angstrom] tolerance of the symmetry search.
         metric_tolerance: relative tolerance for equal metric entries; 1e-5 for exact input, 1e-3
             for relaxed structures.
+        class_tolerance: [Angstrom] tolerance of the operations that connect bases.
+
+    Raises:
+        CrystalError: if the lattice is too skewed to be reduced.
     """
-    primitive, is_certain = primitive_cell(crystal, symprec)
+    # The symmetry search loses its way in very skewed cells, so it is given a reduced one.
+    reduced = minkowski_reduced(right_handed(crystal))
+    primitive, is_certain = primitive_cell(reduced, symprec)
     reduced = minkowski_reduced(right_handed(primitive))
     tied = shortest_bases(reduced.lattice, metric_tolerance)
-    bases = basis_representatives(tied, reduced, symprec)
+    bases = basis_representatives(tied, reduced, class_tolerance)
     return CanonicalCell(reduced, bases, len(tied), is_certain)

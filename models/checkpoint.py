@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
@@ -39,10 +39,17 @@ class CheckpointConfig(BaseModel):
     format_version: int
     network: NetworkConfig
     graph: GraphSettings
-    labels: tuple[Label, ...]
+    labels: tuple[Label, ...] = Field(min_length=1)
     element_properties: tuple[str, ...]
     weights_sha256: str
     info: dict[str, Any]
+
+    @field_validator("labels")
+    @classmethod
+    def _names_differ(cls, labels: tuple[Label, ...]) -> tuple[Label, ...]:
+        if len({label.name for label in labels}) < len(labels):
+            raise ValueError("two labels have the same name")
+        return labels
 
 
 def checkpoint_names() -> tuple[str, ...]:

@@ -29,13 +29,14 @@ class EdgeEmbedding(nn.Module):
     def __init__(self, width: int, linear: LinearFactory) -> None:
         super().__init__()
         self.project = linear(NUM_CENTRES, width)
-        centres = torch.linspace(SMALLEST_CENTRE, 0.0, NUM_CENTRES, dtype=torch.float64)
-        self.register_buffer("centres", centres, persistent=False)
 
     def forward(self, length: Tensor) -> Tensor:
         """(E, width) features of (E,) [Angstrom] lengths."""
+        centres = torch.linspace(
+            SMALLEST_CENTRE, 0.0, NUM_CENTRES, dtype=length.dtype, device=length.device
+        )
         gamma = (NUM_CENTRES - 1) / -SMALLEST_CENTRE
-        offset = -DISTANCE_SCALE / length[:, None] - self.centres.to(length.dtype)
+        offset = -DISTANCE_SCALE / length[:, None] - centres
         return functional.softplus(self.project(torch.exp(-gamma * offset * offset)))
 
 

@@ -15,13 +15,14 @@ MIN_QUATERNION_NORM = 1e-8
 
 
 def qr_frame(lattice: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The rotation that turns the lattice into upper triangular form.
+    """The rotation that turns a right-handed lattice into upper triangular form.
 
     With the lattice vectors as columns, A = Q R with positive diagonal of R; F = Q^T. The first
     axis lies along the first vector, the second in the plane of the first two.
 
     Args:
-        lattice: (..., 3, 3) [Angstrom] right-handed lattice vectors as rows.
+        lattice: (..., 3, 3) [Angstrom] right-handed lattice vectors as rows (a left-handed one
+            would give det -1).
 
     Returns:
         (..., 3, 3) proper rotations, axes as rows.

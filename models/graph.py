@@ -7,6 +7,7 @@ not depend on the cell it was built from.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,10 @@ from models.crystal import Crystal, CrystalError
 from models.frames import qr_frame
 
 MIN_DISTANCE = 0.5  # Angstrom; the closest pair in the shipped data is 0.75 Angstrom apart
+
+
+class SymmetryWarning(UserWarning):
+    """The symmetry search failed for a structure."""
 
 
 class GraphSettings(BaseModel):
@@ -34,6 +39,8 @@ class GraphSettings(BaseModel):
     """[Angstrom] tolerance of the symmetry search."""
     metric_tolerance: float = Field(default=1e-3, gt=0, le=0.1)
     """Relative tolerance for equally good lattice bases."""
+    class_tolerance: float = Field(default=1e-4, gt=0, le=0.1)
+    """[Angstrom] tolerance of the operations that make two of these bases equivalent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,13 +72,28 @@ class CrystalGraph:
 def build_graph(crystal: Crystal, settings: GraphSettings) -> CrystalGraph:
     """The graph of a crystal, the same for every description of it.
 
+    Distances, cells and symmetry have tolerances; a crystal at the edge of one (sites displaced
+    from a symmetric place by just ``symprec``) may still be seen in two ways.
+
     Raises:
-        CrystalError: if two atoms are nearer than 0.5 Angstrom.
+        CrystalError: if two atoms are nearer than 0.5 Angstrom, or the lattice cannot be reduced.
+
+    Warns:
+        SymmetryWarning: if the search for a primitive cell failed and the cell was used as given.
     """
     check_distances(crystal)
     cell = canonical_cell(
-        crystal, symprec=settings.symprec, metric_tolerance=settings.metric_tolerance
+        crystal,
+        symprec=settings.symprec,
+        metric_tolerance=settings.metric_tolerance,
+        class_tolerance=settings.class_tolerance,
     )
+    if not cell.is_primitive_certain:
+        warnings.warn(
+            "no primitive cell was found; the prediction may depend on the choice of the cell",
+            SymmetryWarning,
+            stacklevel=2,
+        )
     edge_index, edge_vector = nearest_edges(
         cell.crystal, settings.num_neighbours, settings.tie_tolerance
     )
@@ -141,6 +163,3 @@ def nearest_edges(
     shell = lengths[starts + num_neighbours - 1]
     kept = lengths <= shell[pairs[0]] + tie_tolerance
     return pairs[:, kept], vectors[kept]
-
-
-__all__ = ["CrystalError", "CrystalGraph", "GraphSettings", "build_graph", "nearest_edges"]

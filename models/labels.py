@@ -27,7 +27,7 @@ class Label(BaseModel):
     The network works with y = (f(value) - mean) / std, f the identity or log10.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str
     """Name in the data set and in predictions, e.g. ``n``."""
@@ -50,9 +50,15 @@ class Label(BaseModel):
     def fit(
         cls, name: str, dataset: str, unit: str, description: str, values: NDArray[np.float64]
     ) -> Label:
-        """The label standardised by the given training values (N,)."""
+        """The label standardised by the given training values (N,).
+
+        Raises:
+            ValueError: if a value that is fitted as log10 is not positive.
+        """
         transform: Literal["identity", "log10"] = "log10" if name in LOG10_FLOORS else "identity"
         floor = LOG10_FLOORS.get(name, 0.0)
+        if transform == "log10" and floor == 0 and values.min() <= 0:
+            raise ValueError(f"{name} is fitted as log10 and must be positive, got {values.min()}")
         transformed = _forward(values, transform, floor)
         return cls(
             name=name,

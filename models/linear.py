@@ -15,7 +15,11 @@ class LinearFactory(Protocol):
     """Makes an affine layer y = x W^T + b."""
 
     def __call__(self, in_features: int, out_features: int, bias: bool = True) -> nn.Module:
-        """A module that maps (..., in_features) to (..., out_features)."""
+        """A module that maps (..., in_features) to (..., out_features).
+
+        It has the parameters ``weight`` (out_features, in_features) and ``bias`` (out_features,)
+        or None, as ``nn.Linear``; layers with a special start set them.
+        """
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -94,7 +95,11 @@ class CrystalModel:
             batches: from ``batches``.
             weights: replacements by parameter name (``"head.outer.weight"``), for instance the
                 weights that a chip realises; None for the model's own.
+
+        Raises:
+            ValueError: if the network has no parameter of that name and shape.
         """
+        self._check_replacements(weights or {})
         with torch.inference_mode():
             outputs = [
                 self.network(batch)
@@ -103,6 +108,15 @@ class CrystalModel:
                 for batch in batches
             ]
         return torch.cat(outputs) if outputs else torch.zeros(0, len(self.labels))
+
+    def _check_replacements(self, weights: Mapping[str, Tensor]) -> None:
+        own = dict(self.network.named_parameters())
+        for name, weight in weights.items():
+            if name not in own:
+                raise ValueError(f"the network has no parameter {name!r}")
+            if weight.shape != own[name].shape:
+                shape = tuple(own[name].shape)
+                raise ValueError(f"`{name}` must have shape {shape}, got {tuple(weight.shape)}")
 
     def to_physical(self, standardised: Tensor) -> dict[str, NDArray[np.float64]]:
         """Label name to (...) values in physical units of (..., num_labels) outputs."""
@@ -114,7 +128,5 @@ class CrystalModel:
 
     def to(self, dtype: torch.dtype) -> CrystalModel:
         """The same model computing in ``dtype``; the weights are rounded, not retrained."""
-        import copy
-
         network = copy.deepcopy(self.network).to(dtype)
         return CrystalModel(network, self.graph_settings, self.labels, self.info)

@@ -14,6 +14,8 @@ settings.register_profile(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+# One thread: the tensors of tests are small, and threads of several workers would fight.
+torch.set_num_threads(1)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
