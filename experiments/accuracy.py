@@ -46,7 +46,14 @@ def accuracy_table(
         model: its ``info`` names the test fold.
         labels: names to evaluate; None for all.
         on_crystal: called with the number of crystals of the label's fold after each.
+
+    Raises:
+        ValueError: if the model has no label of a name.
     """
+    unknown = set(labels or ()) - {label.name for label in model.labels}
+    if unknown:
+        known = ", ".join(label.name for label in model.labels)
+        raise ValueError(f"the checkpoint has no label {sorted(unknown)[0]!r}; it has {known}")
     fold = int(model.info["test_fold"])
     chosen = [label for label in model.labels if labels is None or label.name in labels]
     table = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import sys
 from enum import StrEnum
@@ -111,19 +112,9 @@ def evaluate(
     out: Annotated[Path | None, typer.Option("--out", help="Write the table as JSON.")] = None,
 ) -> None:
     """Errors of a checkpoint on its held-out fold, beside the median and the trees."""
-    from experiments.accuracy import accuracy_table
-    from experiments.console import print_accuracy, progress, write_accuracy
-    from experiments.output import refuse_existing
-    from models.checkpoint import load_checkpoint
+    from experiments import jobs
 
-    if out is not None:
-        refuse_existing(out)
-    model = load_checkpoint(checkpoint)
-    with progress("Held-out crystals") as advance:
-        table = accuracy_table(model, tuple(label) if label else None, advance)
-    print_accuracy(table)
-    if out is not None:
-        write_accuracy(table, out)
+    jobs.evaluate(checkpoint, tuple(label) if label else None, out)
 
 
 @app.command()
@@ -134,7 +125,7 @@ def predict(
 ) -> None:
     """Predict the labels of structure files."""
     from experiments.console import print_table
-    from experiments.output import refuse_existing
+    from experiments.output import refuse_existing, write_atomic
     from experiments.structures import read_crystals
     from models.checkpoint import load_checkpoint
 
@@ -150,8 +141,9 @@ def predict(
     ]
     print_table("Predictions", header, [[r[0], *(f"{x:.4g}" for x in r[1:])] for r in rows])
     if out is not None:
-        with open(out, "x", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([header, *rows])
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows([header, *rows])
+        write_atomic(out, text.getvalue().encode())
 
 
 @app.command("map")

@@ -18,6 +18,7 @@ from rich.table import Table
 from experiments.accuracy import Accuracy
 from experiments.mapped import MappedModel
 from experiments.output import write_atomic
+from experiments.record import RunRecord
 from experiments.results import band
 
 console = Console()
@@ -72,10 +73,10 @@ def print_accuracy(table: Sequence[Accuracy]) -> None:
     print_table("Mean absolute error on the held-out fold", header, rows)
 
 
-def write_accuracy(table: Sequence[Accuracy], path: Path) -> None:
-    """The same as JSON."""
-    text = json.dumps([asdict(row) for row in table], indent=1)
-    write_atomic(path, text.encode())
+def write_accuracy(table: Sequence[Accuracy], record: RunRecord, path: Path) -> None:
+    """The same as JSON, with provenance."""
+    content = {"record": record.model_dump(mode="json"), "table": [asdict(row) for row in table]}
+    write_atomic(path, json.dumps(content, indent=1).encode())
 
 
 def print_results(results: xr.Dataset) -> None:

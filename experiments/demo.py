@@ -8,17 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments import jobs
-from experiments.accuracy import accuracy_table
 from experiments.console import (
     console,
-    print_accuracy,
     print_largest_errors,
     print_program_totals,
     print_results,
-    progress,
-    write_accuracy,
 )
 from experiments.mapped import MappingSettings
+from experiments.output import refuse_existing
 from models.checkpoint import load_checkpoint
 from photonic import load_hardware
 
@@ -54,14 +51,12 @@ def run_demo(out: Path | None, *, is_quick: bool) -> Path:
     start = time.perf_counter()
     size = QUICK if is_quick else FULL
     out = _free_directory() if out is None else out
+    refuse_existing(out)
     out.mkdir(parents=True)
     model = load_checkpoint(CHECKPOINT)
 
     console.rule("1  The network on crystals it has not seen")
-    with progress("Held-out crystals") as advance:
-        table = accuracy_table(model, (model.labels[0].name,), advance)
-    print_accuracy(table)
-    write_accuracy(table, out / "accuracy.json")
+    jobs.evaluate(CHECKPOINT, (model.labels[0].name,), out / "accuracy.json")
 
     console.rule(f"2  Its dense layers as MZI meshes of {HARDWARE}")
     mapped_dir = out / "mapped"

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 import xarray as xr
 
+from experiments.accuracy import Accuracy, accuracy_table
 from experiments.chips_run import ChipSetting, ChipStudy
-from experiments.console import console, progress
+from experiments.console import console, print_accuracy, progress, write_accuracy
 from experiments.drift import HOURS, drift_settings, drifting_hardware
 from experiments.evaluation import HeldOut, chip_predictions, digital_predictions, load_held_out
 from experiments.mapped import (
@@ -74,6 +75,25 @@ def train(config: TrainConfig, out: Path) -> CrystalModel:
     save_checkpoint(model, element_table().names, output.partial)
     output.finish()
     return model
+
+
+def evaluate(checkpoint: str, labels: tuple[str, ...] | None, out: Path | None) -> list[Accuracy]:
+    """Errors of a checkpoint on its held-out fold; shown, and written as JSON if asked for.
+
+    Raises:
+        FileExistsError: if ``out`` exists.
+    """
+    if out is not None:
+        refuse_existing(out)
+    model = load_checkpoint(checkpoint)
+    with progress("Held-out crystals") as advance:
+        table = accuracy_table(model, labels, advance)
+    print_accuracy(table)
+    if out is not None:
+        config = {"checkpoint": checkpoint, "labels": [row.label for row in table]}
+        record = RunRecord.capture(command_line(), config, 0, _data_sha256(model))
+        write_accuracy(table, record, out)
+    return table
 
 
 def map_checkpoint(

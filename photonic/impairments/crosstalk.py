@@ -5,10 +5,12 @@ Shifters are numbered theta of each MZI, phi of each MZI, then the output screen
 2 column + 1 for theta and 2 num_columns for the screen.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse.linalg import splu
+from scipy.sparse.linalg import SuperLU, splu
 
 from photonic.layout import MeshLayout
 
@@ -17,6 +19,7 @@ _MAX_LIFTS = 16
 """Rounds of 2 pi lifts; 1 to 4 occur for c <= 0.05 and N <= 32."""
 
 
+@lru_cache(maxsize=64)  # the same few layouts recur for every layer of every chip
 def crosstalk_matrix(layout: MeshLayout, coefficient: float) -> sparse.csr_array:
     """Omega = 1 + c A in phi~ = Omega phi; A joins the lattice sites (y, X+-1) and (y+-2, X).
 
@@ -25,7 +28,7 @@ def crosstalk_matrix(layout: MeshLayout, coefficient: float) -> sparse.csr_array
         coefficient: nearest-neighbour coefficient c; 0 gives the identity.
 
     Returns:
-        (S, S) sparse symmetric, S = 2 num_mzis + num_modes.
+        (S, S) sparse symmetric, S = 2 num_mzis + num_modes; shared, not to be changed.
 
     Source: lattice of reference 2.4, after Gu et al., L2ight, NeurIPS 2021 (Omega).
     """
@@ -45,6 +48,12 @@ def crosstalk_matrix(layout: MeshLayout, coefficient: float) -> sparse.csr_array
     i, j = np.concatenate(rows), np.concatenate(columns)
     half = sparse.coo_array((np.full(len(i), float(coefficient)), (i, j)), shape=(len(y), len(y)))
     return (sparse.eye_array(len(y)) + half + half.T).tocsr()
+
+
+@lru_cache(maxsize=64)
+def _factors(layout: MeshLayout, coefficient: float) -> SuperLU:
+    """LU factors of the crosstalk matrix."""
+    return splu(crosstalk_matrix(layout, coefficient).tocsc())
 
 
 def apply_crosstalk(
@@ -92,7 +101,7 @@ def precompensate_crosstalk(
     if not coefficient:
         return phase
     target = phase.reshape(-1, phase.shape[-1]).T.copy()
-    factors = splu(crosstalk_matrix(layout, coefficient).tocsc())
+    factors = _factors(layout, coefficient)
     command = factors.solve(target)
     for _ in range(_MAX_LIFTS):
         is_negative = command < 0
