@@ -10,7 +10,7 @@ demo: $(STAMP)
 	$(BIN)/lightframe demo
 
 test: $(STAMP) lint
-	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -n auto
 
 slow: $(STAMP)
 	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -m slow

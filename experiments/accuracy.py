@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 
 from experiments.baseline import BaselineScore, baseline_table
+from experiments.output import write_atomic
+from experiments.record import RunRecord
+from experiments.training_info import TrainingInfo
 from models.datasets import load_dataset
 from models.graph import build_graph
 from models.model import CrystalModel
@@ -48,17 +53,20 @@ def accuracy_table(
         on_crystal: called with the number of crystals of the label's fold after each.
 
     Raises:
-        ValueError: if the model has no label of a name.
+        ValueError: if the model has no label of a name, or does not tell which crystals it has
+            not seen.
     """
     unknown = set(labels or ()) - {label.name for label in model.labels}
     if unknown:
         known = ", ".join(label.name for label in model.labels)
         raise ValueError(f"the checkpoint has no label {sorted(unknown)[0]!r}; it has {known}")
-    fold = int(model.info["test_fold"])
+    info = TrainingInfo.of(model)
+    fold = info.test_fold
     chosen = [label for label in model.labels if labels is None or label.name in labels]
     table = []
     for label in chosen:
         dataset = load_dataset(label.dataset)
+        info.check_data(dataset)
         test = dataset.split(fold).test
         graphs = []
         for index in test:
@@ -79,3 +87,9 @@ def accuracy_table(
             )
         )
     return table
+
+
+def write_accuracy(table: Sequence[Accuracy], record: RunRecord, path: Path) -> None:
+    """Write the table with its provenance as JSON."""
+    content = {"record": record.model_dump(mode="json"), "table": [asdict(row) for row in table]}
+    write_atomic(path, json.dumps(content, indent=1).encode())

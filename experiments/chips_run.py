@@ -69,16 +69,16 @@ class ChipStudy:
         Raises:
             FileExistsError: if ``out`` exists.
         """
-        config = {"config": record.config, "seed": record.seed, "data": record.data_sha256}
-        output = OutputDirectory(out, config)
+        output = OutputDirectory(out, record.key)
         digital = digital_predictions(self.mapped.model, self.held_out)
         shape = (len(self.settings), self.num_chips, self.held_out.num_crystals)
         predictions = np.empty(shape)
         for q, setting in enumerate(self.settings):
             for c in range(self.num_chips):
                 chip = Chip(setting.hardware, self.seed, c)
-                predictions[q, c] = output.array(
+                predictions[q, c] = output.vector(
                     f"setting-{q:03d}-chip-{c:04d}",
+                    self.held_out.num_crystals,
                     lambda chip=chip, time_s=setting.time_s: chip_predictions(
                         self.mapped, self.held_out, chip, time_s
                     ),

@@ -36,7 +36,9 @@ Checkpoint = Annotated[
     str, typer.Option("--checkpoint", help="Directory, or name of a shipped checkpoint.")
 ]
 Mapped = Annotated[Path, typer.Argument(metavar="MAPPED", help="Directory written by map.")]
-Chips = Annotated[int, typer.Option("--chips", min=1, help="Independently drawn chips.")]
+Chips = Annotated[
+    int, typer.Option("--chips", min=1, max=100_000, help="Independently drawn chips.")
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all draws.")]
 OtherHardware = Annotated[
     str | None,
@@ -81,26 +83,32 @@ def train(
     seed: Seed = 0,
 ) -> None:
     """Train a crystal network and write a checkpoint directory (resumes a killed run)."""
+    from pydantic import ValidationError
+
     from experiments import jobs
     from experiments.console import console
     from experiments.training import TrainConfig
     from experiments.training_data import LabelSpec
     from models.network import NetworkConfig
+    from photonic.hardware import first_problem
 
     main_label = LabelSpec.parse(f"{dataset}:{target}")
     extra = tuple(LabelSpec.parse(text) for text in auxiliary.split(",") if text)
-    config = TrainConfig(
-        target=main_label,
-        auxiliary=tuple(spec for spec in extra if spec != main_label),
-        target_weight=target_weight,
-        test_fold=test_fold,
-        seed=seed,
-        epochs=epochs,
-        max_lr=max_lr,
-        weight_decay=weight_decay,
-        batch_size=batch_size,
-        network=NetworkConfig(dropout=dropout),
-    )
+    try:
+        config = TrainConfig(
+            target=main_label,
+            auxiliary=tuple(spec for spec in extra if spec != main_label),
+            target_weight=target_weight,
+            test_fold=test_fold,
+            seed=seed,
+            epochs=epochs,
+            max_lr=max_lr,
+            weight_decay=weight_decay,
+            batch_size=batch_size,
+            network=NetworkConfig(dropout=dropout),
+        )
+    except ValidationError as error:
+        raise ValueError(first_problem(error)) from None
     jobs.train(config, out)
     console.print(f"checkpoint: {out}")
 
@@ -125,12 +133,12 @@ def predict(
 ) -> None:
     """Predict the labels of structure files."""
     from experiments.console import print_table
-    from experiments.output import refuse_existing, write_atomic
+    from experiments.output import prepare_file, write_atomic
     from experiments.structures import read_crystals
     from models.checkpoint import load_checkpoint
 
     if out is not None:
-        refuse_existing(out)
+        prepare_file(out)
     model = load_checkpoint(checkpoint)
     predictions = model.predict(read_crystals(files))
     units = {label.name: label.unit for label in model.labels}
@@ -160,8 +168,8 @@ def map_command(
     from experiments.mapped import MappingSettings
     from photonic import load_hardware
 
-    if tile != "full" and not (tile.isdigit() and int(tile) >= 1):
-        raise ValueError(f"--tile takes a number of modes or full, got {tile!r}")
+    if tile != "full" and not (tile.isdecimal() and 1 <= int(tile) <= 1024):
+        raise ValueError(f"--tile takes a number of modes, 1 to 1024, or full, got {tile!r}")
     settings = MappingSettings(mesh=mesh.value, tile="full" if tile == "full" else int(tile))
     mapped = jobs.map_checkpoint(checkpoint, load_hardware(hardware), settings, out)
     print_programs(mapped)
@@ -173,7 +181,11 @@ def sweep(
     mapped: Mapped,
     out: Out,
     noise: Annotated[
-        str, typer.Option(help="kind=values; kinds: phase, shot, bias, gamma, crosstalk, ...")
+        str,
+        typer.Option(
+            help="kind=values; kinds: phase, bias, coupler [rad], gamma, crosstalk [1], loss [dB "
+            "per MZI], bits. Chip number c keeps its draws at every value."
+        ),
     ] = "phase=0,0.005,0.01,0.02,0.05,0.1,0.2",
     chips: Chips = 32,
     seed: Seed = 0,
@@ -248,7 +260,9 @@ def verify(
     from experiments import jobs
     from experiments.console import print_verification
 
-    print_verification(jobs.verify(directory, checkpoint))
+    errors = jobs.verify(directory, checkpoint)
+    print_verification(errors)
+    jobs.require_same_weights(errors)
 
 
 def _hardware(name: str | None):
@@ -260,10 +274,24 @@ def _hardware(name: str | None):
 def main() -> None:
     """Run the command line; a user's mistake is one line on stderr and exit status 2."""
     try:
-        app()
-    except (ValueError, OSError, FloatingPointError) as error:
-        if os.environ.get("LIGHTFRAME_TRACEBACK"):
+        status = app(standalone_mode=False)
+    except typer.Abort:
+        print("lightframe: interrupted; what is finished is kept", file=sys.stderr)
+        raise SystemExit(130) from None
+    except Exception as error:
+        if os.environ.get("LIGHTFRAME_TRACEBACK") or not _is_users(error):
             raise
-        line = " ".join(str(error).split())
-        print(f"lightframe: error: {line}", file=sys.stderr)
+        text = error.format_message() if hasattr(error, "format_message") else str(error)
+        print(f"lightframe: error: {' '.join(text.split())}", file=sys.stderr)
         raise SystemExit(2) from None
+    raise SystemExit(status if isinstance(status, int) else 0)
+
+
+def _is_users(error: Exception) -> bool:
+    """True for what input can cause: bad values, files, sizes, or words of the command line.
+
+    Usage errors of the command-line library are known by their ``format_message``; its classes
+    have no public name that all supported releases share.
+    """
+    causes = (ValueError, OSError, ArithmeticError, MemoryError)
+    return isinstance(error, causes) or hasattr(error, "format_message")

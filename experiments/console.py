@@ -1,13 +1,10 @@
-"""What the command line shows: progress bars, tables, one-line errors."""
+"""What the command line shows: progress bars and tables."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
-from pathlib import Path
 
 import xarray as xr
 from rich.console import Console
@@ -17,9 +14,7 @@ from rich.table import Table
 
 from experiments.accuracy import Accuracy
 from experiments.mapped import MappedModel
-from experiments.output import write_atomic
-from experiments.record import RunRecord
-from experiments.results import band
+from experiments.results import PER_CHIP
 
 console = Console()
 SOURCES = ("phase", "voltage", "code")
@@ -47,11 +42,15 @@ def progress(title: str, total: int | None = None) -> Iterator[Callable[..., Non
 
 def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table with the first column to the left and numbers to the right."""
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    table = Table(box=None, padding=(0, 1, 0, 0))
     for index, name in enumerate(header):
-        table.add_column(escape(name), justify="left" if index == 0 else "right", no_wrap=True)
+        if index == 0:
+            table.add_column(escape(name), overflow="fold")
+        else:
+            table.add_column(escape(name), justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*map(escape, row))
+    console.print(escape(title), style="italic")
     console.print(table)
 
 
@@ -73,23 +72,17 @@ def print_accuracy(table: Sequence[Accuracy]) -> None:
     print_table("Mean absolute error on the held-out fold", header, rows)
 
 
-def write_accuracy(table: Sequence[Accuracy], record: RunRecord, path: Path) -> None:
-    """The same as JSON, with provenance."""
-    content = {"record": record.model_dump(mode="json"), "table": [asdict(row) for row in table]}
-    write_atomic(path, json.dumps(content, indent=1).encode())
-
-
 def print_results(results: xr.Dataset) -> None:
     """Mean over chips and 5-95 % band of each statistic, one row per setting."""
     axis = results[results.attrs["axis"]]
-    names = ("mae", "deviation_rms", "deviation_q95")
-    bands = {name: band(results[name]) for name in names}
     rows = []
     for q, value in enumerate(axis.values):
         cells = [f"{value:g}"]
-        for name in names:
-            mean, low, high = (float(part[q]) for part in bands[name])
-            cells += [f"{mean:.3f}", f"{low:.3f}-{high:.3f}"]
+        for name in PER_CHIP:
+            mean, low, high = (
+                _short(float(results[f"{name}_{part}"][q])) for part in ("mean", "q05", "q95")
+            )
+            cells += [mean, f"{low}-{high}"]
         rows.append(cells)
     unit = axis.attrs["units"]
     header = (
@@ -97,11 +90,18 @@ def print_results(results: xr.Dataset) -> None:
         *("MAE", "5-95 %", "dev. rms", "5-95 %", "dev. q95", "5-95 %"),
     )
     num_chips = results.sizes["chip"]
+    label_unit = results["label"].attrs["units"]
     title = (
         f"{results.attrs['title']}, {num_chips} chips: error against the labels (MAE) and\n"
         "deviation from the digital predictions (rms, 95 % quantile over crystals)"
+        + ("" if label_unit == "1" else f", in {label_unit}")
     )
     print_table(title, header, rows)
+
+
+def _short(value: float) -> str:
+    """Three digits after the point, or the power of ten of what is smaller."""
+    return f"{value:.3f}" if value == 0 or abs(value) >= 5e-4 else f"{value:.0e}"
 
 
 def print_verification(errors: dict[str, dict[str, float | None]]) -> None:

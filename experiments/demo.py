@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import xarray as xr
 
 from experiments import jobs
 from experiments.console import (
@@ -14,14 +17,18 @@ from experiments.console import (
     print_program_totals,
     print_results,
 )
-from experiments.mapped import MappingSettings
-from experiments.output import refuse_existing
+from experiments.mapped import MappedModel, MappingSettings, load_mapped
+from experiments.output import OutputDirectory
+from experiments.record import RunRecord
+from experiments.results import read_results
+from experiments.training_info import TrainingInfo
 from models.checkpoint import load_checkpoint
 from photonic import load_hardware
 
 CHECKPOINT = "refractive_index"
 HARDWARE = "soi_lab_good"
 RUNS = Path("runs")
+SEED = 0
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ QUICK = DemoSize("phase=0,0.02,0.1", "0,24", 2, 48)
 def run_demo(out: Path | None, *, is_quick: bool) -> Path:
     """Run everything on the shipped checkpoint and write it below one directory.
 
+    A killed demo is continued: finished parts are shown again and not computed again.
+
     Args:
         out: directory to create; None takes the first free one of runs/demo, runs/demo-2, ...
         is_quick: fewer chips, values and crystals.
@@ -50,44 +59,69 @@ def run_demo(out: Path | None, *, is_quick: bool) -> Path:
     """
     start = time.perf_counter()
     size = QUICK if is_quick else FULL
-    out = _free_directory() if out is None else out
-    refuse_existing(out)
-    out.mkdir(parents=True)
     model = load_checkpoint(CHECKPOINT)
+    info = TrainingInfo.of(model)
+    record = RunRecord.capture("lightframe demo", asdict(size), SEED, info.data_sha256)
+    output = OutputDirectory(_free_directory() if out is None else out, record.key)
+    place = output.partial
 
     console.rule("1  The network on crystals it has not seen")
-    jobs.evaluate(CHECKPOINT, (model.labels[0].name,), out / "accuracy.json")
+    accuracy = place / "accuracy.json"
+    accuracy.unlink(missing_ok=True)
+    jobs.evaluate(CHECKPOINT, (model.labels[0].name,), accuracy)
 
     console.rule(f"2  Its dense layers as MZI meshes of {HARDWARE}")
-    mapped_dir = out / "mapped"
-    mapped = jobs.map_checkpoint(CHECKPOINT, load_hardware(HARDWARE), MappingSettings(), mapped_dir)
+    mapped = _map(place / "mapped")
     print_program_totals(mapped)
     difference = jobs.ideal_difference(mapped, jobs.held_out_crystals(model, 32))
     console.print(f"largest relative difference on an ideal chip: {difference:.1e} (float32)")
 
-    common = {"num_chips": size.num_chips, "seed": 0, "limit": size.num_crystals}
-    ideal = load_hardware("ideal")
-    console.rule("3  Phase noise alone")
-    noise_dir = out / "phase_noise"
-    print_results(jobs.sweep(mapped_dir, size.noise, hardware=ideal, out=noise_dir, **common))
-
-    console.rule("4  Drift alone: a random walk of 0.003 rad per root hour (assumed scenario)")
-    drift_dir = out / "drift"
-    print_results(jobs.drift(mapped_dir, size.hours, hardware=ideal, out=drift_dir, **common))
-
-    console.rule(f"5  {HARDWARE} as built: couplers, loss, crosstalk, converters and noise")
-    print_results(jobs.drift(mapped_dir, "0", out=out / "as_built", **common))
+    _studies(place, size)
 
     console.rule("6  Phase settings for the chip")
-    jobs.export(mapped_dir, out / "export")
-    print_largest_errors(jobs.verify(out / "export", CHECKPOINT))
+    if not (place / "export").exists():
+        jobs.export(place / "mapped", place / "export")
+    errors = jobs.verify(place / "export", CHECKPOINT)
+    print_largest_errors(errors)
+    jobs.require_same_weights(errors)
 
+    path = output.finish()
     console.rule(f"Done in {time.perf_counter() - start:.0f} s")
-    console.print(f"figures:        {out / 'phase_noise' / 'errors.png'}")
-    console.print(f"                {out / 'drift' / 'errors.png'}")
-    console.print(f"labelled data:  {out / 'phase_noise' / 'results.nc'}")
-    console.print(f"phase settings: {out / 'export' / 'manifest.json'}")
-    return out
+    console.print(f"figures:        {path / 'phase_noise' / 'errors.png'}", soft_wrap=True)
+    console.print(f"                {path / 'drift' / 'errors.png'}", soft_wrap=True)
+    console.print(f"labelled data:  {path / 'phase_noise' / 'results.nc'}", soft_wrap=True)
+    console.print(f"phase settings: {path / 'export' / 'manifest.json'}", soft_wrap=True)
+    return path
+
+
+def _map(directory: Path) -> MappedModel:
+    if directory.exists():
+        return load_mapped(directory)
+    return jobs.map_checkpoint(CHECKPOINT, load_hardware(HARDWARE), MappingSettings(), directory)
+
+
+def _studies(place: Path, size: DemoSize) -> None:
+    """Phase noise alone, drift alone, and the chip with all its errors."""
+    mapped, ideal = place / "mapped", load_hardware("ideal")
+    common = {"num_chips": size.num_chips, "seed": SEED, "limit": size.num_crystals}
+
+    console.rule("3  Phase noise alone")
+    _show(
+        place / "phase_noise",
+        lambda out: jobs.sweep(mapped, size.noise, hardware=ideal, out=out, **common),
+    )
+    console.rule("4  Drift alone")
+    _show(
+        place / "drift",
+        lambda out: jobs.drift(mapped, size.hours, hardware=ideal, out=out, **common),
+    )
+    console.rule(f"5  {HARDWARE} as built: couplers, loss, crosstalk, converters and noise")
+    _show(place / "as_built", lambda out: jobs.drift(mapped, "0", out=out, **common))
+
+
+def _show(directory: Path, study: Callable[[Path], xr.Dataset]) -> None:
+    """Print the results in ``directory``; the study makes them if they are not there yet."""
+    print_results(read_results(directory) if directory.exists() else study(directory))
 
 
 def _free_directory() -> Path:

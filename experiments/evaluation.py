@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.mapped import MappedModel
+from experiments.training_info import TrainingInfo
 from models.batch import GraphBatch
 from models.datasets import load_dataset
 from models.graph import build_graph
@@ -55,10 +56,13 @@ def load_held_out(
         model: its ``info`` names the test fold.
         limit: use only the first crystals of the fold.
         on_graph: called with the number of crystals after each graph.
+
+    Raises:
+        ValueError: if the checkpoint does not tell which crystals it has not seen.
     """
-    label = model.labels[0]
-    dataset = load_dataset(label.dataset)
-    fold = int(model.info["test_fold"])
+    label, info = model.labels[0], TrainingInfo.of(model)
+    dataset, fold = load_dataset(label.dataset), info.test_fold
+    info.check_data(dataset)
     chosen = dataset.split(fold).test[:limit]
     graphs = []
     for index in chosen:

@@ -10,10 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import xarray as xr
-
-from experiments.results import band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,8 +51,9 @@ def draw_results(results: xr.Dataset, directory: Path) -> list[Path]:
 
 def _draw_error(axes: Axes, results: xr.Dataset) -> None:
     _draw_band(axes, results, "mae", "on chips")
-    digital = float(np.abs(results["digital"] - results["label"]).mean())
-    axes.axhline(digital, color="black", linewidth=1, linestyle="--", label="digital")
+    axes.axhline(
+        float(results["digital_mae"]), color="black", linewidth=1, linestyle="--", label="digital"
+    )
     axes.set_ylabel(f"Mean absolute error of {_with_unit(results)}")
     _finish(axes, results)
 
@@ -69,9 +67,16 @@ def _draw_deviation(axes: Axes, results: xr.Dataset) -> None:
 
 def _draw_band(axes: Axes, results: xr.Dataset, name: str, label: str) -> None:
     x = results[results.attrs["axis"]].values
-    mean, low, high = band(results[name])
-    axes.fill_between(x, low.values, high.values, color=COLOURS[name], alpha=0.25, linewidth=0)
-    axes.plot(x, mean.values, color=COLOURS[name], marker="o", markersize=4, label=label)
+    low, high = results[f"{name}_q05"].values, results[f"{name}_q95"].values
+    axes.fill_between(x, low, high, color=COLOURS[name], alpha=0.25, linewidth=0)
+    axes.plot(
+        x,
+        results[f"{name}_mean"].values,
+        color=COLOURS[name],
+        marker="o",
+        markersize=4,
+        label=label,
+    )
 
 
 def _with_unit(results: xr.Dataset) -> str:

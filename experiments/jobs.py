@@ -10,10 +10,10 @@ import numpy as np
 import torch
 import xarray as xr
 
-from experiments.accuracy import Accuracy, accuracy_table
+from experiments.accuracy import Accuracy, accuracy_table, write_accuracy
 from experiments.chips_run import ChipSetting, ChipStudy
-from experiments.console import console, print_accuracy, progress, write_accuracy
-from experiments.drift import HOURS, drift_settings, drifting_hardware
+from experiments.console import console, print_accuracy, progress
+from experiments.drift import HOURS, SCENARIO_RATE, drift_settings, drifting_hardware
 from experiments.evaluation import HeldOut, chip_predictions, digital_predictions, load_held_out
 from experiments.mapped import (
     MappedModel,
@@ -23,17 +23,21 @@ from experiments.mapped import (
     map_model,
     save_mapped,
 )
-from experiments.output import OutputDirectory, refuse_existing
+from experiments.output import OutputDirectory, prepare_file, refuse_existing
 from experiments.record import RunRecord
 from experiments.results import Axis
 from experiments.sweep import parse_noise, parse_numbers, sweep_settings
 from experiments.training import TrainConfig, TrainingRun
 from experiments.training_data import load_training_data
+from experiments.training_info import TrainingInfo
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.elements import element_table
 from models.model import CrystalModel
 from photonic import Chip, HardwareConfig, load_hardware
 from photonic.chipfile import export_program, verify_export
+
+MAX_PHASE_ERROR = 1e-9
+"""Relative error of weights rebuilt from stored phases; rounding gives about 1e-15."""
 
 
 def command_line() -> str:
@@ -46,12 +50,16 @@ def train(config: TrainConfig, out: Path) -> CrystalModel:
 
     Raises:
         FileExistsError: if ``out`` exists.
+        FloatingPointError: if the loss is not finite.
     """
-    output = OutputDirectory(out, config.model_dump(mode="json"))
+    refuse_existing(out)
     with progress("Graphs") as advance:
         data = load_training_data(config.label_specs, config.graph, config.test_fold, advance)
+    record = RunRecord.capture(
+        command_line(), config.model_dump(mode="json"), config.seed, data.sha256
+    )
+    output = OutputDirectory(out, record.key)
     run = TrainingRun(config, data)
-    unit = data.labels[0].unit
     with progress("Epochs", config.epochs) as advance:
         for _ in range(run.restore(output.partial)):
             advance()
@@ -60,19 +68,14 @@ def train(config: TrainConfig, out: Path) -> CrystalModel:
             advance()
             console.log(
                 f"epoch {row['epoch']:3d}  loss {row['train_loss']:.4f}  validation MAE of "
-                f"{config.target.label} {row['validation_mae']:.4f}"
-                + ("" if unit == "1" else f" {unit}")
+                f"{config.target.label} {row['validation_mae']:.4f} {data.labels[0].unit}"
             )
 
         best = run.fit(output.partial, on_epoch)
-    record = RunRecord.capture(
-        command_line(), config.model_dump(mode="json"), config.seed, data.sha256
-    )
-    model = CrystalModel(
-        best.network, best.graph_settings, best.labels, run.info(record.model_dump(mode="json"))
-    )
-    run.state.remove(output.partial)
+    info = run.info(record.model_dump(mode="json"))
+    model = CrystalModel(best.network, best.graph_settings, best.labels, info)
     save_checkpoint(model, element_table().names, output.partial)
+    run.state.remove(output.partial)
     output.finish()
     return model
 
@@ -84,7 +87,7 @@ def evaluate(checkpoint: str, labels: tuple[str, ...] | None, out: Path | None) 
         FileExistsError: if ``out`` exists.
     """
     if out is not None:
-        refuse_existing(out)
+        prepare_file(out)
     model = load_checkpoint(checkpoint)
     with progress("Held-out crystals") as advance:
         table = accuracy_table(model, labels, advance)
@@ -113,7 +116,7 @@ def map_checkpoint(
     model = load_checkpoint(checkpoint)
     record = RunRecord.capture(command_line(), config, 0, _data_sha256(model))
     mapped = map_model(model, hardware, settings, record)
-    output = OutputDirectory(out, config)
+    output = OutputDirectory(out, record.key)
     save_mapped(mapped, checkpoint, output.partial)
     output.finish()
     return mapped
@@ -152,7 +155,12 @@ def sweep(
         out: result directory.
         hardware: chip description instead of the one that was mapped for.
         limit: use only the first crystals of the test fold.
+
+    Raises:
+        ValueError: if the mapped model, the noise or a value cannot be used.
+        FileExistsError: if ``out`` exists.
     """
+    refuse_existing(out)
     kind, values = parse_noise(noise)
     mapped = load_mapped(directory)
     base = hardware or mapped.hardware
@@ -171,10 +179,22 @@ def drift(
     rate: float | None = None,
     limit: int | None = None,
 ) -> xr.Dataset:
-    """Follow chips in time; arguments as for ``sweep``, ``rate`` as in ``drifting_hardware``."""
+    """Follow chips in time; arguments and errors as for ``sweep``.
+
+    Args:
+        hours: ``"0,1,24"`` [h] since the calibration.
+        rate: [rad/sqrt(h)] random walk in place of the chip's own drift.
+    """
+    refuse_existing(out)
     mapped = load_mapped(directory)
-    base = drifting_hardware(hardware or mapped.hardware, rate)
+    chip = hardware or mapped.hardware
+    base = drifting_hardware(chip, rate)
     settings = drift_settings(base, parse_numbers(hours))
+    if rate is None and not chip.has_drift:
+        console.print(
+            f"{chip.name} states no drift; assumed scenario: a random walk of {SCENARIO_RATE:g} "
+            "rad per square root of an hour"
+        )
     return _run_study(mapped, HOURS, settings, num_chips, seed, out, base, limit)
 
 
@@ -221,12 +241,31 @@ def export(directory: Path, out: Path) -> Path:
 
 
 def verify(directory: Path, checkpoint: str) -> dict[str, dict[str, float | None]]:
-    """Relative errors of all weights rebuilt from chip files against those of a checkpoint."""
+    """Relative errors of all weights rebuilt from chip files against those of a checkpoint.
+
+    Raises:
+        ChipFileError: if the files are damaged.
+        ValueError: if their layers are not those of the checkpoint.
+    """
     model = load_checkpoint(checkpoint)
     weights = {name: layer.weight.to(torch.float64) for name, layer in dense_layers(model.network)}
     with console.status("Rebuilding weights from the files"):
         return verify_export(directory, weights)
 
 
+def require_same_weights(errors: dict[str, dict[str, float | None]]) -> None:
+    """Refuse files whose phases are not those of the weights they were compared with.
+
+    Raises:
+        ValueError: naming the worst layer.
+    """
+    layer = max(errors, key=lambda name: errors[name]["phase"])
+    if errors[layer]["phase"] > MAX_PHASE_ERROR:
+        raise ValueError(
+            f"the files do not hold the weights of this checkpoint: {layer} differs by "
+            f"{errors[layer]['phase']:.1e}"
+        )
+
+
 def _data_sha256(model: CrystalModel) -> dict[str, str]:
-    return dict(model.info["record"]["data_sha256"])
+    return TrainingInfo.of(model).data_sha256

@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
@@ -20,6 +20,8 @@ from experiments.record import RunRecord
 from models.checkpoint import checkpoint_bytes, load_checkpoint
 from models.model import CrystalModel
 from photonic import Chip, HardwareConfig, Program, map_linear, realise
+from photonic.hardware import first_problem
+from photonic.realisation import check_fits
 
 CONFIG_FILE = "mapped.json"
 PROGRAMS_FILE = "programs.safetensors"
@@ -39,7 +41,7 @@ class MappingSettings(BaseModel):
 
     mesh: Literal["clements", "reck"] = "clements"
     """Wiring of the meshes."""
-    tile: int | Literal["full"] = 16
+    tile: Annotated[int, Field(ge=1, le=1024)] | Literal["full"] = 16
     """Modes per tile; ``full`` maps whole matrices."""
 
 
@@ -54,6 +56,7 @@ class MappedConfig(BaseModel):
     hardware: HardwareConfig
     programs: dict[str, dict[str, Any]]
     programs_sha256: str
+    checkpoint_sha256: dict[str, str]
     record: RunRecord
 
 
@@ -109,17 +112,18 @@ def map_model(
         name: map_linear(layer.weight, layout=settings.mesh, tile=settings.tile, name=name)
         for name, layer in dense_layers(model.network)
     }
-    largest = max(max(program.tile_shape) for program in programs.values())
-    if hardware.max_modes is not None and largest > hardware.max_modes:
-        raise ValueError(
-            f"{hardware.name} carries at most {hardware.max_modes} modes, the largest mesh needs "
-            f"{largest}; map with --tile {hardware.max_modes} or less"
-        )
+    for program in programs.values():
+        check_fits(program, hardware)
     return MappedModel(model, programs, hardware, settings, record)
 
 
 def save_mapped(mapped: MappedModel, checkpoint: str | Path, directory: Path) -> None:
-    """Write programs, configuration and a copy of the checkpoint into an existing directory."""
+    """Write programs, configuration and a copy of the checkpoint into an existing directory.
+
+    Raises:
+        CheckpointError: if the checkpoint cannot be read.
+    """
+    files = checkpoint_bytes(checkpoint)
     tensors = {
         f"{name}/{key}": tensor.contiguous()
         for name, program in mapped.programs.items()
@@ -132,12 +136,13 @@ def save_mapped(mapped: MappedModel, checkpoint: str | Path, directory: Path) ->
         settings=mapped.settings,
         hardware=mapped.hardware,
         programs={name: program.metadata() for name, program in mapped.programs.items()},
-        programs_sha256=hashlib.sha256(data).hexdigest(),
+        programs_sha256=_sha256(data),
+        checkpoint_sha256={name: _sha256(content) for name, content in files.items()},
         record=mapped.record,
     )
     target = directory / CHECKPOINT_DIR
     target.mkdir(exist_ok=True)
-    for name, content in checkpoint_bytes(checkpoint).items():
+    for name, content in files.items():
         write_atomic(target / name, content)
     write_atomic(directory / PROGRAMS_FILE, data)
     text = json.dumps(config.model_dump(mode="json"), indent=1)
@@ -161,7 +166,7 @@ def load_mapped(directory: str | Path, *, dtype: torch.dtype = torch.float32) ->
         data = (directory / PROGRAMS_FILE).read_bytes()
     except OSError:
         raise MappedError(f"{directory}: {PROGRAMS_FILE} is missing") from None
-    if hashlib.sha256(data).hexdigest() != config.programs_sha256:
+    if _sha256(data) != config.programs_sha256:
         raise MappedError(f"{directory}: {PROGRAMS_FILE} is truncated or was changed")
     try:
         tensors = load(data)
@@ -171,7 +176,11 @@ def load_mapped(directory: str | Path, *, dtype: torch.dtype = torch.float32) ->
         }
     except (SafetensorError, KeyError, ValueError) as error:
         raise MappedError(f"{directory}: {str(error).splitlines()[0]}") from None
+    files = checkpoint_bytes(directory / CHECKPOINT_DIR)
+    if {name: _sha256(content) for name, content in files.items()} != config.checkpoint_sha256:
+        raise MappedError(f"{directory}: the copy of the checkpoint is truncated or was changed")
     model = load_checkpoint(directory / CHECKPOINT_DIR, dtype=dtype)
+    _check_complete(directory, model, programs)
     return MappedModel(model, programs, config.hardware, config.settings, config.record)
 
 
@@ -182,12 +191,23 @@ def _read_config(directory: Path) -> MappedConfig:
     try:
         config = MappedConfig.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "file"
-        raise MappedError(f"{path}: not valid ({place}: {first['msg']})") from None
+        raise MappedError(f"{path}: not valid ({first_problem(error)})") from None
     if (config.format, config.format_version) != (FORMAT, FORMAT_VERSION):
         raise MappedError(f"{path}: format {config.format} {config.format_version} is unknown")
     return config
+
+
+def _check_complete(directory: Path, model: CrystalModel, programs: dict[str, Program]) -> None:
+    """Every dense layer has a program of its shape, else it would silently stay digital."""
+    layers = {name: tuple(layer.weight.shape) for name, layer in dense_layers(model.network)}
+    mapped = {name: (p.out_features, p.in_features) for name, p in programs.items()}
+    if layers != mapped:
+        wrong = sorted(name for name, _ in layers.items() ^ mapped.items())
+        raise MappedError(f"{directory}: programs and dense layers differ at {wrong[0]}")
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

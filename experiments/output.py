@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+Floats = NDArray[np.float64]
 RUN_FILE = "run.json"
 
 
@@ -34,44 +35,54 @@ class OutputDirectory:
         self.partial = path.with_name(path.name + ".partial")
         refuse_existing(path)
         text = json.dumps(config, indent=1, sort_keys=True)
-        if self.partial.exists():
+        if self._has_parts():
             known = self.partial / RUN_FILE
             if not known.is_file() or known.read_text(encoding="utf-8") != text:
                 raise FileExistsError(
-                    f"{self.partial} holds an unfinished run with other settings; "
-                    "finish it with its own command, delete it, or choose another --out"
+                    f"{self.partial} holds an unfinished run with other settings or another "
+                    "version; delete it, or choose another --out"
                 )
         self.partial.mkdir(parents=True, exist_ok=True)
         write_atomic(self.partial / RUN_FILE, text.encode())
 
-    def array(self, name: str, compute: Callable[[], NDArray[Any]]) -> NDArray[Any]:
-        """The stored part of this name, or the computed one, stored before it is returned."""
+    def _has_parts(self) -> bool:
+        """True if there is more than a description of the run: work that could be lost."""
+        return self.partial.exists() and any(p.name != RUN_FILE for p in self.partial.iterdir())
+
+    def vector(self, name: str, size: int, compute: Callable[[], Floats]) -> Floats:
+        """The stored part of this name, or the computed one, stored before it is returned.
+
+        Args:
+            name: of the part.
+            size: its number of entries; a stored part of another form is computed anew.
+            compute: gives the (size,) float64 part.
+        """
         path = self.partial / f"{name}.npy"
-        if path.exists():
-            return np.load(path, allow_pickle=False)
+        stored = _read_vector(path)
+        if stored is not None and stored.shape == (size,):
+            return stored
         value = compute()
-        temporary = path.with_suffix(".writing")
-        with open(temporary, "wb") as file:
-            np.save(file, value, allow_pickle=False)
-        os.replace(temporary, path)
+        data = io.BytesIO()
+        np.save(data, value, allow_pickle=False)
+        write_atomic(path, data.getvalue())
         return value
 
-    def has(self, name: str) -> bool:
-        """True if the part of this name is stored already."""
-        return (self.partial / f"{name}.npy").exists()
-
     def finish(self) -> Path:
-        """Drop the parts and give the directory its final name."""
-        for part in self.partial.glob("*.npy"):
-            part.unlink()
-        (self.partial / RUN_FILE).unlink()
+        """Give the directory its final name and drop the parts."""
         refuse_existing(self.path)
         self.partial.rename(self.path)
+        for part in (*self.path.glob("*.npy"), self.path / RUN_FILE):
+            part.unlink()
         return self.path
 
-    def discard(self) -> None:
-        """Remove the partial directory."""
-        shutil.rmtree(self.partial)
+
+def _read_vector(path: Path) -> Floats | None:
+    """A stored part; None if it is missing or damaged."""
+    try:
+        value = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return value if value.dtype == np.float64 else None
 
 
 def refuse_existing(path: Path) -> None:
@@ -84,8 +95,21 @@ def refuse_existing(path: Path) -> None:
         raise FileExistsError(f"{path} exists; nothing was overwritten, choose another --out")
 
 
+def prepare_file(path: Path) -> None:
+    """Refuse an existing file, and make sure that it can be written, before work starts.
+
+    Raises:
+        FileExistsError: if ``path`` exists.
+    """
+    refuse_existing(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file so that readers see the old or the new content, never a part."""
     temporary = path.with_name(path.name + ".writing")
-    temporary.write_bytes(data)
+    with open(temporary, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(temporary, path)

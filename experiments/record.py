@@ -11,7 +11,19 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-_PACKAGES = ("lightframe", "torch", "numpy", "scipy", "pymatgen", "spglib", "vesin", "xarray")
+_PACKAGES = (
+    "lightframe",
+    "torch",
+    "numpy",
+    "scipy",
+    "pymatgen",
+    "spglib",
+    "vesin",
+    "safetensors",
+    "scikit-learn",
+    "xarray",
+    "matplotlib",
+)
 
 
 class RunRecord(BaseModel):
@@ -20,7 +32,7 @@ class RunRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     command: str
-    """Command line that repeats the run."""
+    """Command line that the process was started with."""
     config: dict[str, Any]
     """Complete, validated configuration."""
     seed: int
@@ -35,6 +47,11 @@ class RunRecord(BaseModel):
     """True if tracked files differed from that commit."""
     created: str
     """UTC time, ISO 8601."""
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What must be equal for a killed run to be continued: all but command and time."""
+        return self.model_dump(mode="json", exclude={"command", "created"})
 
     @classmethod
     def capture(

@@ -1,7 +1,7 @@
 """Labelled results of runs over chips: what is stored, and the statistics read from it.
 
-One array holds everything: ``prediction (setting, chip, crystal)``. Errors and deviations are
-derived from it here, so that figures and tables agree with the file.
+Everything follows from ``prediction (setting, chip, crystal)``. Errors, deviations and bands are
+derived from it here and stored, so that figures and tables only read the file.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ from experiments.record import RunRecord
 
 RESULT_FILE = "results.nc"
 BAND = (0.05, 0.95)
-"""Quantiles over chips that bound the confidence bands."""
+"""Quantiles over chips that bound the bands: 90 % of chips lie inside."""
+PER_CHIP = ("mae", "deviation_rms", "deviation_q95")
+"""Statistics with one value per setting and chip."""
+
+Floats = NDArray[np.float64]
+Entry = tuple[tuple[str, ...], Floats, str]
+"""Dimensions, values and meaning of a variable."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +39,9 @@ class Axis:
 
 def chip_results(
     axis: Axis,
-    settings: NDArray[np.float64],
-    predictions: NDArray[np.float64],
-    digital: NDArray[np.float64],
+    settings: Floats,
+    predictions: Floats,
+    digital: Floats,
     held_out: HeldOut,
     record: RunRecord,
 ) -> xr.Dataset:
@@ -50,67 +56,93 @@ def chip_results(
         record: provenance, stored as JSON attribute.
 
     Returns:
-        variables ``prediction``, ``digital``, ``label``; ``mae (Q, C)`` mean absolute error
-        against the labels; ``deviation_rms (Q, C)`` and ``deviation_q95 (Q, C)`` root mean square
-        and 95 % quantile over crystals of |prediction - digital|; ``crystal_deviation_rms (Q, B)``
-        root mean square over chips for each crystal.
+        ``prediction (Q, C, B)``, ``digital (B)``, ``label (B)``, the ``statistics`` of each chip,
+        and of each of these over chips ``<name>_mean``, ``<name>_q05``, ``<name>_q95`` (the band
+        that holds 90 % of chips) and ``<name>_sem`` (standard error of the mean), all (Q).
+
+    Raises:
+        ValueError: if a prediction is not finite.
     """
-    unit = held_out.label.unit
-    deviation = predictions - digital
-    per_chip, per_crystal = (axis.name, "chip"), (axis.name, "crystal")
-
-    def entry(
-        dims: tuple[str, ...], values: NDArray[np.float64], meaning: str
-    ) -> tuple[tuple[str, ...], NDArray[np.float64], dict[str, str]]:
-        return dims, values, {"units": unit, "long_name": meaning}
-
-    name = held_out.label.name
+    if not np.isfinite(predictions).all():
+        raise ValueError("a chip predicts numbers that are not finite; its weights are damaged")
+    name, q = held_out.label.name, axis.name
+    entries = {
+        "prediction": ((q, "chip", "crystal"), predictions, f"{name} predicted on a chip"),
+        "digital": (("crystal",), digital, f"{name} predicted digitally"),
+        "label": (("crystal",), held_out.truth, f"{name} of the data set"),
+        "digital_mae": ((), np.abs(digital - held_out.truth).mean(), "digital error"),
+        **statistics(q, predictions, digital, held_out.truth),
+    }
+    for statistic in PER_CHIP:
+        _, values, meaning = entries[statistic]
+        entries |= _over_chips(q, statistic, values, meaning)
+    unit = {"units": held_out.label.unit}
     return xr.Dataset(
         {
-            "prediction": entry(
-                (axis.name, "chip", "crystal"), predictions, f"{name} predicted on a chip"
-            ),
-            "digital": entry(("crystal",), digital, f"{name} predicted digitally"),
-            "label": entry(("crystal",), held_out.truth, f"{name} of the data set"),
-            "mae": entry(
-                per_chip,
-                np.abs(predictions - held_out.truth).mean(-1),
-                "mean absolute error against the labels",
-            ),
-            "deviation_rms": entry(
-                per_chip,
-                np.sqrt((deviation**2).mean(-1)),
-                "root-mean-square deviation from the digital prediction",
-            ),
-            "deviation_q95": entry(
-                per_chip,
-                np.quantile(np.abs(deviation), 0.95, axis=-1),
-                "95 % quantile of the deviation from the digital prediction",
-            ),
-            "crystal_deviation_rms": entry(
-                per_crystal,
-                np.sqrt((deviation**2).mean(1)),
-                "root-mean-square deviation over chips",
-            ),
+            key: (dims, values, {**unit, "long_name": meaning})
+            for key, (dims, values, meaning) in entries.items()
         },
         coords={
-            axis.name: (axis.name, settings, {"units": axis.unit, "long_name": axis.title}),
+            q: (q, settings, {"units": axis.unit, "long_name": axis.title}),
             "chip": np.arange(predictions.shape[1]),
             "crystal": np.array(held_out.ids),
         },
         attrs={
             "title": f"{name} against {axis.title.lower()}",
-            "axis": axis.name,
+            "axis": q,
             "label_name": name,
             "record": json.dumps(record.model_dump(mode="json")),
         },
     )
 
 
-def band(values: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray, xr.DataArray]:
-    """Mean over chips and the 5 % and 95 % quantiles over chips."""
-    low, high = (values.quantile(q, dim="chip") for q in BAND)
-    return values.mean("chip"), low, high
+def statistics(axis: str, predictions: Floats, digital: Floats, truth: Floats) -> dict[str, Entry]:
+    """Errors and deviations of every chip, and deviations of every crystal.
+
+    Args:
+        axis: name of the first dimension.
+        predictions: (Q, C, B) [label unit].
+        digital: (B,) [label unit].
+        truth: (B,) [label unit].
+
+    Returns:
+        ``mae (Q, C)`` mean over crystals of |prediction - label|; ``deviation_rms (Q, C)`` and
+        ``deviation_q95 (Q, C)`` root mean square and 95 % quantile over crystals of
+        |prediction - digital|; ``crystal_deviation_rms (Q, B)`` root mean square over chips.
+    """
+    deviation = predictions - digital
+    per_chip = (axis, "chip")
+    return {
+        "mae": (per_chip, np.abs(predictions - truth).mean(-1), "error against the labels"),
+        "deviation_rms": (
+            per_chip,
+            np.sqrt((deviation**2).mean(-1)),
+            "root-mean-square deviation from the digital prediction",
+        ),
+        "deviation_q95": (
+            per_chip,
+            np.quantile(np.abs(deviation), 0.95, axis=-1),
+            "95 % quantile of the deviation from the digital prediction",
+        ),
+        "crystal_deviation_rms": (
+            (axis, "crystal"),
+            np.sqrt((deviation**2).mean(1)),
+            "root-mean-square deviation over chips",
+        ),
+    }
+
+
+def _over_chips(axis: str, name: str, values: Floats, meaning: str) -> dict[str, Entry]:
+    """Mean, 5 % and 95 % quantile and standard error of the mean over chips of (Q, C) values."""
+    low, high = np.quantile(values, BAND, axis=1)
+    num_chips = values.shape[1]
+    sem = values.std(1, ddof=1) / np.sqrt(num_chips) if num_chips > 1 else np.full(len(low), np.nan)
+    return {
+        f"{name}_mean": ((axis,), values.mean(1), f"mean over chips: {meaning}"),
+        f"{name}_q05": ((axis,), low, f"5 % quantile over chips: {meaning}"),
+        f"{name}_q95": ((axis,), high, f"95 % quantile over chips: {meaning}"),
+        f"{name}_sem": ((axis,), sem, f"standard error of the mean over chips: {meaning}"),
+    }
 
 
 def write_results(results: xr.Dataset, directory: Path) -> Path:

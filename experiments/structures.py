@@ -22,7 +22,7 @@ def _read(path: Path) -> Crystal:
     from pymatgen.core import Structure
 
     if not path.is_file():
-        raise CrystalError(f"{path}: no such file")
+        raise CrystalError(f"{path}: {'is a directory' if path.is_dir() else 'no such file'}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the reader's hints; what matters is checked below
         try:

@@ -29,12 +29,14 @@ class NoiseKind:
 
 NOISE_KINDS = {
     "phase": NoiseKind("phase_noise_rad", Axis("phase_noise", "rad", "Static phase error")),
-    "shot": NoiseKind("shot_phase_noise_rad", Axis("shot_noise", "rad", "Phase noise per shot")),
     "bias": NoiseKind("bias_residual_rad", Axis("bias", "rad", "Residual phase bias")),
     "gamma": NoiseKind("gamma_spread", Axis("gamma_spread", "1", "Spread of drive coefficients")),
     "crosstalk": NoiseKind("crosstalk", Axis("crosstalk", "1", "Nearest-neighbour crosstalk")),
     "coupler": NoiseKind("coupler_sigma_rad", Axis("coupler_error", "rad", "Coupler angle error")),
-    "loss": NoiseKind("insertion_loss_db", Axis("insertion_loss", "dB", "Insertion loss per MZI")),
+    "loss": NoiseKind(
+        "insertion_loss_db",
+        Axis("insertion_loss", "dB", "Insertion loss per MZI, mean gain restored"),
+    ),
     "bits": NoiseKind("dac_bits", Axis("dac_bits", "bit", "Resolution of the drive"), True),
 }
 

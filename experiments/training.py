@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
 from experiments.training_data import LabelSpec, TrainingData
@@ -57,6 +57,13 @@ class TrainConfig(BaseModel):
     """Decay per step of the exponential average of weights, which is what gets stored."""
     graph: GraphSettings = GraphSettings()
     network: NetworkConfig = NetworkConfig()
+
+    @model_validator(mode="after")
+    def _labels_differ(self) -> Self:
+        names = [spec.label for spec in self.label_specs]
+        if len(set(names)) < len(names):
+            raise ValueError(f"labels must have different names, got {', '.join(names)}")
+        return self
 
     @property
     def label_specs(self) -> tuple[LabelSpec, ...]:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -77,10 +77,21 @@ class TrainingState:
         os.replace(temporary, directory / STATE_FILE)
 
     def restore(self, directory: Path) -> None:
-        """Continue from the state in ``directory``, if there is one."""
+        """Continue from the state in ``directory``, if there is one.
+
+        Raises:
+            ValueError: if the file is damaged or belongs to another network.
+        """
         path = directory / STATE_FILE
         if not path.exists():
             return
+        try:
+            self._read(path)
+        except (SafetensorError, KeyError, RuntimeError, json.JSONDecodeError) as error:
+            line = str(error).splitlines()[0]
+            raise ValueError(f"{path} cannot be continued ({line}); delete it") from None
+
+    def _read(self, path: Path) -> None:
         parts: dict[str, dict[str, Tensor]] = {"network": {}, "averaged": {}, "best": {}}
         moments: dict[int, dict[str, Tensor]] = {}
         with safe_open(path, framework="pt") as file:

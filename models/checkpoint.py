@@ -68,8 +68,14 @@ def save_checkpoint(
     Args:
         model: to be written; its ``info`` goes along and must be JSON-able.
         element_properties: names of the columns of the network's element features.
-        directory: target.
+        directory: target; files of its own names in it are refused.
+
+    Raises:
+        FileExistsError: if there is a checkpoint already.
     """
+    for name in (CONFIG_FILE, WEIGHTS_FILE):
+        if (directory / name).exists():
+            raise FileExistsError(f"{directory / name} exists; nothing was overwritten")
     state = {name: tensor.contiguous() for name, tensor in model.network.state_dict().items()}
     weights = save(state)
     config = CheckpointConfig(

@@ -18,7 +18,7 @@ _PRESET_PACKAGE = "hardware_configs"
 _PLAIN_FIELDS = ("name", "description")
 
 _Positive = Annotated[float, Field(gt=0)]
-_Magnitude = Annotated[float, Field(ge=0)]
+_Drift = Annotated[float, Field(ge=0, le=100)]
 _Angle = Annotated[float, Field(ge=0, le=6.3)]
 
 
@@ -80,9 +80,9 @@ class HardwareConfig(BaseModel):
     is_loss_compensated: bool = True
     """An electronic gain is calibrated for the mean loss of the core."""
 
-    random_walk_rad_per_sqrt_hour: _Magnitude = 0.0
+    random_walk_rad_per_sqrt_hour: _Drift = 0.0
     """Square root of the random-walk rate D [rad/sqrt(h)]; reference 2.6."""
-    ou_sigma_rad: _Magnitude = 0.0
+    ou_sigma_rad: _Drift = 0.0
     """Stationary std of the Ornstein-Uhlenbeck drift [rad]; reference 2.6."""
     ou_time_constant_s: _Positive | None = None
     """Correlation time of the Ornstein-Uhlenbeck drift [s]."""
@@ -170,7 +170,7 @@ def load_hardware(name_or_path: str | Path) -> HardwareConfig:
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text:
         path = Path(name_or_path)
-        return _parse(_read(path), path.name)
+        return _parse(_read(path), str(path))
     names = hardware_names()
     if text not in names:
         hint = _suggestion(text, names).removeprefix("; ")
@@ -206,16 +206,16 @@ def _read(path: Path) -> str:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise HardwareError(f"{path.name}: {reason}") from error
+        raise HardwareError(f"{path}: {reason}") from error
 
 
 def _parse(text: str, file: str) -> HardwareConfig:
     try:
         raw = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or "unreadable"
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise HardwareError(f"{file}: not valid YAML{where}: {reason}") from error
     if not isinstance(raw, dict):
         raise HardwareError(f"{file}: must be a table of fields")

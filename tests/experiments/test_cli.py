@@ -7,8 +7,9 @@ import io
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from safetensors.numpy import load, save
 
 from experiments.cli import main
 from models import load_checkpoint
+
+Tensors = dict[str, np.ndarray]
 
 
 class Outcome(NamedTuple):
@@ -35,7 +38,7 @@ def lightframe(*arguments: str | Path, cwd: Path) -> Outcome:
     ):
         patch.chdir(cwd)
         patch.setattr(sys, "argv", ["lightframe", *map(str, arguments)])
-        patch.setenv("COLUMNS", "200")
+        patch.setenv("COLUMNS", "80")
         patch.delenv("LIGHTFRAME_TRACEBACK", raising=False)
         try:
             main()
@@ -107,6 +110,23 @@ def disordered_cif(place: Path) -> list[str]:
     return ["predict", "alloy.cif"]
 
 
+def other_weights(place: Path) -> list[str]:
+    """Chip files of a network with other weights and the same layers."""
+
+    def triple(tensors: Tensors, config: dict[str, Any]) -> None:
+        tensors["head.inner.weight"] *= 3
+
+    _changed_checkpoint(place, "other", triple)
+    succeeds("map", "--checkpoint", "other", "--out", "other_mapped", cwd=place)
+    succeeds("export", "other_mapped", "--out", "other_files", cwd=place)
+    return ["verify", "other_files"]
+
+
+def checkpoint_without_fold(place: Path) -> list[str]:
+    _changed_checkpoint(place, "no_fold", lambda tensors, config: config.update(info={}))
+    return ["evaluate", "--checkpoint", "no_fold"]
+
+
 def truncated_checkpoint(place: Path) -> list[str]:
     copy = place / "truncated"
     shutil.copytree(place / "mapped" / "checkpoint", copy, dirs_exist_ok=True)
@@ -116,16 +136,26 @@ def truncated_checkpoint(place: Path) -> list[str]:
 
 
 def non_finite_checkpoint(place: Path) -> list[str]:
-    copy = place / "non_finite"
+    def spoil(tensors: Tensors, config: dict[str, Any]) -> None:
+        tensors["head.outer.weight"][0, 0] = np.inf
+
+    _changed_checkpoint(place, "non_finite", spoil)
+    return ["map", "--checkpoint", "non_finite", "--out", "new"]
+
+
+def _changed_checkpoint(
+    place: Path, name: str, change: Callable[[Tensors, dict[str, Any]], object]
+) -> None:
+    """A copy of the shipped checkpoint, changed but consistent with its own hash."""
+    copy = place / name
     shutil.copytree(place / "mapped" / "checkpoint", copy, dirs_exist_ok=True)
     tensors = load((copy / "weights.safetensors").read_bytes())
-    tensors["head.outer.weight"][0, 0] = np.inf
+    config = json.loads((copy / "config.json").read_text())
+    change(tensors, config)
     data = save(tensors)
     (copy / "weights.safetensors").write_bytes(data)
-    config = json.loads((copy / "config.json").read_text())
     config["weights_sha256"] = hashlib.sha256(data).hexdigest()
     (copy / "config.json").write_text(json.dumps(config))
-    return ["map", "--checkpoint", "non_finite", "--out", "new"]
 
 
 MISTAKES = {
@@ -158,7 +188,23 @@ MISTAKES = {
         lambda place: ["sweep", "mapped", "--noise", "phsae=0", "--out", "new"],
         "did you mean 'phase'",
     ),
-    "bad tile": (lambda place: ["map", "--tile", "big", "--out", "new"], "number of modes or full"),
+    "bad tile": (
+        lambda place: ["map", "--tile", "big", "--out", "new"],
+        "number of modes, 1 to 1024, or full",
+    ),
+    "files of other weights": (other_weights, "do not hold the weights of this checkpoint"),
+    "unknown option": (lambda place: ["map", "--tiles", "3"], "No such option"),
+    "no chips": (lambda place: ["sweep", "mapped", "--chips", "0", "--out", "new"], "chips"),
+    "directory as structure": (lambda place: ["predict", "mapped"], "is a directory"),
+    "too late": (
+        lambda place: ["drift", "mapped", "--hours", "1e12", "--out", "new"],
+        "must lie in 0 to 4660 h",
+    ),
+    "repeated label": (
+        lambda place: ["train", "--auxiliary", "elastic:K,elastic:K", "--out", "new"],
+        "labels must have different names",
+    ),
+    "checkpoint without fold": (checkpoint_without_fold, "test_fold"),
     "no export": (lambda place: ["verify", "mapped"], "manifest"),
     "unknown data set": (
         lambda place: ["train", "--dataset", "dielectirc", "--out", "new"],

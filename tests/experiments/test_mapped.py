@@ -1,6 +1,7 @@
 """Mapped models: equal to the digital ones on ideal hardware, and to themselves after a reload."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -91,14 +92,13 @@ def test_non_finite_weights_are_refused(record: RunRecord) -> None:
         (lambda d: truncate(d / "programs.safetensors"), "truncated or was changed"),
         (lambda d: truncate(d / "mapped.json"), "not valid"),
         (lambda d: edit(d / "mapped.json", format_version=99), "99 is unknown"),
-        (lambda d: truncate(d / "checkpoint" / "weights.safetensors"), "truncated"),
+        (lambda d: truncate(d / "checkpoint" / "weights.safetensors"), "copy of the checkpoint"),
+        (lambda d: drop_program(d), "programs and dense layers differ at head.inner"),
     ],
 )
 def test_damaged_directories_are_refused(
     damage: object, message: str, mapped_dir: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     copy = tmp_path / "copy"
     shutil.copytree(mapped_dir, copy)
     damage(copy)  # type: ignore[operator]
@@ -110,6 +110,13 @@ def test_damaged_directories_are_refused(
 def test_missing_directory_is_named(tmp_path: Path) -> None:
     with pytest.raises(MappedError, match=r"nowhere is not a mapped model"):
         load_mapped(tmp_path / "nowhere")
+
+
+def drop_program(directory: Path) -> None:
+    """Without its program a layer would silently stay digital."""
+    programs = json.loads((directory / "mapped.json").read_text())["programs"]
+    del programs["head.inner"]
+    edit(directory / "mapped.json", programs=programs)
 
 
 def truncate(path: Path) -> None:

@@ -47,6 +47,10 @@ def test_statistics_follow_from_predictions(results: xr.Dataset) -> None:
     deviation = results["prediction"] - results["digital"]
     expected = {
         "mae": np.abs(results["prediction"] - results["label"]).mean("crystal"),
+        "mae_mean": np.abs(results["prediction"] - results["label"]).mean(("crystal", "chip")),
+        "mae_q95": results["mae"].quantile(0.95, "chip", keep_attrs=False),
+        "mae_sem": results["mae"].std("chip", ddof=1) / np.sqrt(results.sizes["chip"]),
+        "digital_mae": np.abs(results["digital"] - results["label"]).mean(),
         "deviation_rms": np.sqrt((deviation**2).mean("crystal")),
         "deviation_q95": np.abs(deviation).quantile(0.95, "crystal", keep_attrs=False),
         "crystal_deviation_rms": np.sqrt((deviation**2).mean("chip")),
@@ -98,6 +102,7 @@ def test_other_settings_do_not_continue_a_run(
 ) -> None:
     partial = tmp_path / "out.partial"
     partial.mkdir()
+    (partial / "setting-000-chip-0000.npy").touch()
     (partial / "run.json").write_text(json.dumps({"config": "another"}))
     with pytest.raises(FileExistsError, match="unfinished run with other settings"):
         study.run(tmp_path / "out", record)
@@ -159,8 +164,9 @@ def test_drift_uses_the_chip_or_the_stated_scenario() -> None:
     assert drifting_hardware(typical, None).random_walk_rad_per_sqrt_hour == SCENARIO_RATE
     walk = drifting_hardware(lab, 0.01)
     assert (walk.random_walk_rad_per_sqrt_hour, walk.ou_sigma_rad) == (0.01, 0.0)
-    with pytest.raises(ValueError, match="must not be negative"):
-        drift_settings(lab, [-1.0, 2.0])
+    for hours in ([-1.0, 2.0], [1e6]):
+        with pytest.raises(ValueError, match="must lie in 0 to 4660 h"):
+            drift_settings(lab, hours)
 
 
 def test_drift_starts_at_the_calibrated_chip(

@@ -123,7 +123,7 @@ def test_unknown_field_names_the_nearest_one(tmp_path):
 def test_bad_files_are_refused_in_one_line(tmp_path, text, message):
     with pytest.raises(HardwareError, match=message) as caught:
         load_hardware(write(tmp_path, text))
-    assert str(caught.value).startswith("chip.yaml: ")
+    assert str(caught.value).startswith(f"{tmp_path / 'chip.yaml'}: ")
     assert "\n" not in str(caught.value)
 
 
