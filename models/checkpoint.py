@@ -63,19 +63,13 @@ def checkpoint_names() -> tuple[str, ...]:
 def save_checkpoint(
     model: CrystalModel, element_properties: tuple[str, ...], directory: Path
 ) -> None:
-    """Write a model into an existing, empty directory.
+    """Write a model into an existing directory.
 
     Args:
         model: to be written; its ``info`` goes along and must be JSON-able.
         element_properties: names of the columns of the network's element features.
-        directory: target; files of its own names in it are refused.
-
-    Raises:
-        FileExistsError: if there is a checkpoint already.
+        directory: target; a checkpoint in it is replaced.
     """
-    for name in (CONFIG_FILE, WEIGHTS_FILE):
-        if (directory / name).exists():
-            raise FileExistsError(f"{directory / name} exists; nothing was overwritten")
     state = {name: tensor.contiguous() for name, tensor in model.network.state_dict().items()}
     weights = save(state)
     config = CheckpointConfig(

@@ -12,7 +12,7 @@ from experiments.drift import HOURS, SCENARIO_RATE, drift_settings, drifting_har
 from experiments.evaluation import HeldOut
 from experiments.mapped import MappedModel
 from experiments.record import RunRecord
-from experiments.results import Axis, read_results
+from experiments.results import Axis, chip_results, read_results
 from experiments.sweep import NOISE_KINDS, parse_noise, parse_numbers, sweep_settings
 from photonic import HardwareConfig, load_hardware
 from tests import tolerances
@@ -186,3 +186,17 @@ def test_axis_names_are_distinct() -> None:
     assert len(set(names)) == len(names)
     assert isinstance(HOURS, Axis)
     assert ChipSetting(1.0, load_hardware("ideal")).time_s == 0.0
+
+
+def test_predictions_that_are_not_finite_are_refused(
+    study: ChipStudy, held_out: HeldOut, record: RunRecord
+) -> None:
+    predictions = np.full((1, 2, held_out.num_crystals), np.nan)
+    with pytest.raises(ValueError, match="not finite"):
+        chip_results(PHASE, np.zeros(1), predictions, held_out.truth, held_out, record)
+
+
+def test_one_chip_has_no_standard_error(held_out: HeldOut, record: RunRecord) -> None:
+    predictions = np.ones((1, 1, held_out.num_crystals))
+    results = chip_results(PHASE, np.zeros(1), predictions, held_out.truth, held_out, record)
+    assert np.isnan(results["mae_sem"]).all()

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from experiments import training
+from experiments import jobs, training
+from experiments.output import OutputDirectory
 from experiments.training import TrainConfig, TrainingRun, one_cycle
 from experiments.training_data import LabelSpec, TrainingData, load_training_data
-from models import GraphSettings, NetworkConfig
+from models import GraphSettings, NetworkConfig, load_checkpoint
 
 CONFIG = TrainConfig(
     target=LabelSpec.parse("dielectric:n"),
@@ -120,3 +121,36 @@ def test_one_cycle() -> None:
     assert max(rates) == pytest.approx(1, rel=1e-4)
     assert int(np.argmax(rates)) == pytest.approx(300, abs=1)
     assert rates[-1] == pytest.approx(4e-6, rel=1e-3)
+
+
+def test_a_run_killed_after_writing_its_checkpoint_ends_well(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(Exception):
+        pass
+
+    def kill(self: OutputDirectory) -> Path:
+        raise Killed
+
+    monkeypatch.setattr(jobs, "load_training_data", lambda *_: data)
+    with monkeypatch.context() as killing, pytest.raises(Killed):
+        killing.setattr(OutputDirectory, "finish", kill)
+        jobs.train(CONFIG, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    jobs.train(CONFIG, tmp_path / "out")
+    model = load_checkpoint(tmp_path / "out")
+    assert model.info["test_fold"] == 0
+    assert [label.name for label in model.labels] == ["n", "gap"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "config.json",
+        "weights.safetensors",
+    ]
+
+
+def test_a_damaged_state_is_named(data: TrainingData, tmp_path: Path) -> None:
+    run = TrainingRun(CONFIG.model_copy(update={"epochs": 1}), data)
+    run.fit(tmp_path, ignore)
+    state = tmp_path / "training_state.safetensors"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="cannot be continued"):
+        TrainingRun(CONFIG, data).restore(tmp_path)
