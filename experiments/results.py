@@ -60,11 +60,9 @@ def chip_results(
         and of each of these over chips ``<name>_mean``, ``<name>_q05``, ``<name>_q95`` (the band
         that holds 90 % of chips) and ``<name>_sem`` (standard error of the mean), all (Q).
 
-    Raises:
-        ValueError: if a prediction is not finite.
+    A chip may be so far off that the network overflows: such predictions are kept as they are and
+    count as infinitely wrong.
     """
-    if not np.isfinite(predictions).all():
-        raise ValueError("a chip predicts numbers that are not finite; its weights are damaged")
     name, q = held_out.label.name, axis.name
     entries = {
         "prediction": ((q, "chip", "crystal"), predictions, f"{name} predicted on a chip"),
@@ -110,6 +108,7 @@ def statistics(axis: str, predictions: Floats, digital: Floats, truth: Floats) -
         ``deviation_q95 (Q, C)`` root mean square and 95 % quantile over crystals of
         |prediction - digital|; ``crystal_deviation_rms (Q, B)`` root mean square over chips.
     """
+    predictions = np.where(np.isfinite(predictions), predictions, np.inf)
     deviation = predictions - digital
     per_chip = (axis, "chip")
     return {
@@ -121,7 +120,7 @@ def statistics(axis: str, predictions: Floats, digital: Floats, truth: Floats) -
         ),
         "deviation_q95": (
             per_chip,
-            np.quantile(np.abs(deviation), 0.95, axis=-1),
+            quantile(np.abs(deviation), 0.95, axis=-1),
             "95 % quantile of the deviation from the digital prediction",
         ),
         "crystal_deviation_rms": (
@@ -132,11 +131,21 @@ def statistics(axis: str, predictions: Floats, digital: Floats, truth: Floats) -
     }
 
 
+def quantile(values: Floats, q: float | tuple[float, ...], axis: int) -> Floats:
+    """Quantiles as ``np.quantile``, infinite where they lie between a number and infinity."""
+    with np.errstate(invalid="ignore"):
+        found = np.quantile(values, q, axis=axis)
+    return np.where(np.isnan(found), np.inf, found)
+
+
 def _over_chips(axis: str, name: str, values: Floats, meaning: str) -> dict[str, Entry]:
     """Mean, 5 % and 95 % quantile and standard error of the mean over chips of (Q, C) values."""
-    low, high = np.quantile(values, BAND, axis=1)
+    low, high = quantile(values, BAND, axis=1)
     num_chips = values.shape[1]
-    sem = values.std(1, ddof=1) / np.sqrt(num_chips) if num_chips > 1 else np.full(len(low), np.nan)
+    sem = np.full(len(low), np.nan)
+    if num_chips > 1:
+        with np.errstate(invalid="ignore"):  # no standard error where a chip is infinitely wrong
+            sem = values.std(1, ddof=1) / np.sqrt(num_chips)
     return {
         f"{name}_mean": ((axis,), values.mean(1), f"mean over chips: {meaning}"),
         f"{name}_q05": ((axis,), low, f"5 % quantile over chips: {meaning}"),

@@ -76,9 +76,12 @@ class Label(BaseModel):
         return (_forward(values, self.transform, self.floor) - self.mean) / self.std
 
     def to_physical(self, standardised: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(...) values in the label's unit of (...) standardised ones."""
+        """(...) values in the label's unit of (...) standardised ones; infinite if beyond range."""
         value = standardised * self.std + self.mean
-        return 10.0**value if self.transform == "log10" else value
+        if self.transform == "identity":
+            return value
+        with np.errstate(over="ignore"):
+            return 10.0**value
 
 
 def _forward(values: NDArray[np.float64], transform: str, floor: float) -> NDArray[np.float64]:

@@ -8,8 +8,10 @@ import pytest
 import xarray as xr
 
 from experiments.chips_run import ChipSetting, ChipStudy
+from experiments.console import print_results
 from experiments.drift import HOURS, SCENARIO_RATE, drift_settings, drifting_hardware
 from experiments.evaluation import HeldOut
+from experiments.figures import draw_results
 from experiments.mapped import MappedModel
 from experiments.record import RunRecord
 from experiments.results import Axis, chip_results, read_results
@@ -188,12 +190,22 @@ def test_axis_names_are_distinct() -> None:
     assert ChipSetting(1.0, load_hardware("ideal")).time_s == 0.0
 
 
-def test_predictions_that_are_not_finite_are_refused(
-    study: ChipStudy, held_out: HeldOut, record: RunRecord
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_a_chip_beyond_range_is_infinitely_wrong_and_the_others_are_not(
+    wrong: float, held_out: HeldOut, record: RunRecord, tmp_path: Path
 ) -> None:
-    predictions = np.full((1, 2, held_out.num_crystals), np.nan)
-    with pytest.raises(ValueError, match="not finite"):
-        chip_results(PHASE, np.zeros(1), predictions, held_out.truth, held_out, record)
+    """As happens to long unbalanced meshes with loss; the run must not be lost by it."""
+    predictions = np.ones((2, 3, held_out.num_crystals))
+    predictions[1, 2] = wrong
+    results = chip_results(
+        PHASE, np.array([0.0, 1.0]), predictions, held_out.truth, held_out, record
+    )
+    assert np.isinf(results["mae"][1, 2])
+    assert np.isinf(results["deviation_q95_q95"][1])
+    assert np.isfinite(results["mae"][1, :2]).all()
+    assert np.isfinite(results["deviation_rms_mean"][0])
+    assert all(path.is_file() for path in draw_results(results, tmp_path))
+    print_results(results)
 
 
 def test_one_chip_has_no_standard_error(held_out: HeldOut, record: RunRecord) -> None:
