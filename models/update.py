@@ -41,14 +41,15 @@ class EquivariantUpdate(nn.Module):
     f_i = Lin(h_i), g_i = Lin(h_i), t_i = Lin(h_i);
     f0_i = f_i + Lin(mean_j f_j o W0_ij);
     f1_i = mean_j (g_j o W1_ij) x Y1_ij;   f2_i = mean_j (t_j o W2_ij) x Y2_ij;
-    o_i = mean_j [ f0_j o V0_ij | (f1_j . Y1_ij) o V1_ij / sqrt(3) | (f2_j . Y2_ij) o V2_ij / sqrt(5) ];
+    o_i = mean_j [ f0_j o V0_ij | (f1_j . Y1_ij) o V1_ij / sqrt(3)
+                                | (f2_j . Y2_ij) o V2_ij / sqrt(5) ];
     h_i' = softplus(Lin(softplus(BN(Lin o_i)))) + Lin_skip(h_i).
 
     Channels are mixed by dense layers on sites, which map onto meshes, in place of the n x n
     weights per edge of a full tensor product; the symmetry is the same.
 
     Source: eComFormer update (ICLR 2024) with e3nn's component normalisation, separated.
-    """  # noqa: E501
+    """
 
     def __init__(
         self, width: int, num_scalars: int, num_vectors: int, linear: LinearFactory
