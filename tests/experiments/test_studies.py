@@ -10,13 +10,13 @@ import xarray as xr
 from experiments.chips_run import ChipSetting, ChipStudy
 from experiments.console import print_results
 from experiments.drift import HOURS, SCENARIO_RATE, drift_settings, drifting_hardware
-from experiments.evaluation import HeldOut
+from experiments.evaluation import HeldOut, chip_predictions
 from experiments.figures import draw_results
 from experiments.mapped import MappedModel
 from experiments.record import RunRecord
 from experiments.results import Axis, chip_results, read_results
 from experiments.sweep import NOISE_KINDS, parse_noise, parse_numbers, sweep_settings
-from photonic import HardwareConfig, load_hardware
+from photonic import Chip, HardwareConfig, load_hardware
 from tests import tolerances
 
 PHASE = NOISE_KINDS["phase"].axis
@@ -212,3 +212,15 @@ def test_one_chip_has_no_standard_error(held_out: HeldOut, record: RunRecord) ->
     predictions = np.ones((1, 1, held_out.num_crystals))
     results = chip_results(PHASE, np.zeros(1), predictions, held_out.truth, held_out, record)
     assert np.isnan(results["mae_sem"]).all()
+
+
+def test_an_hour_has_3600_seconds(
+    mapped: MappedModel, held_out: HeldOut, record: RunRecord, tmp_path: Path
+) -> None:
+    hardware = drifting_hardware(load_hardware("ideal"), 0.01)
+    settings = drift_settings(hardware, [0.0, 1.0, 2.5])
+    assert [setting.time_s for setting in settings] == [0.0, 3600.0, 9000.0]
+    study = ChipStudy(mapped, held_out, HOURS, settings[1:2], num_chips=1, seed=4)
+    _, results = study.run(tmp_path / "out", record)
+    direct = chip_predictions(mapped, held_out, Chip(hardware, 4, 0), 3600.0)
+    assert np.array_equal(results["prediction"][0, 0], direct)

@@ -154,3 +154,26 @@ def test_a_damaged_state_is_named(data: TrainingData, tmp_path: Path) -> None:
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(ValueError, match="cannot be continued"):
         TrainingRun(CONFIG, data).restore(tmp_path)
+
+
+def test_stored_weights_are_the_running_average(data: TrainingData) -> None:
+    """d = min(decay, (1 + t) / (10 + t)): 2/11 in the first step, then up to the decay."""
+    state = TrainingRun(CONFIG, data).state
+    name = "head.outer.weight"
+    start = state.averaged[name].clone()
+    with torch.no_grad():
+        state.network.head.outer.weight.add_(1.0)
+    state.update_average(0.9)
+    torch.testing.assert_close(state.averaged[name], start + (1 - 2 / 11))
+    state.num_steps = 10_000
+    before = state.averaged[name].clone()
+    state.update_average(0.9)
+    torch.testing.assert_close(state.averaged[name], before + 0.1 * (start + 1 - before))
+
+
+def test_every_step_enters_the_average(data: TrainingData, tmp_path: Path) -> None:
+    run = TrainingRun(CONFIG, data)
+    run.fit(tmp_path, ignore)
+    assert run.state.num_steps == CONFIG.epochs * run.steps_per_epoch
+    moved = run.state.network.state_dict()["head.outer.weight"]
+    assert not torch.equal(run.state.averaged["head.outer.weight"], moved)
