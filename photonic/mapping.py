@@ -51,7 +51,7 @@ def map_linear(
     u, vt = _fix_signs(u, vt)
     u[is_zero], vt[is_zero] = torch.eye(rows).to(u), torch.eye(columns).to(vt)
     attenuation = singular / torch.where(is_zero, 1.0, scale)[..., None]
-    u_layout, v_layout = MeshLayout.from_name(layout, rows), MeshLayout.from_name(layout, columns)
+    u_layout, v_layout = MeshLayout(layout, rows), MeshLayout(layout, columns)
     return Program(
         name=name,
         out_features=matrix.shape[0],

@@ -17,8 +17,8 @@ class MeshPhases:
     [0, 2 pi).
 
     Args:
-        theta: (..., N (N - 1) / 2) float64 [rad] internal phases.
-        phi: (..., N (N - 1) / 2) float64 [rad] external phases.
+        theta: (..., M) float64 [rad] internal phases.
+        phi: (..., M) float64 [rad] external phases.
         output_phase: (..., N) float64 [rad] screen after the last column.
 
     Raises:
@@ -42,7 +42,9 @@ class MeshPhases:
         if self.output_phase.ndim < 1 or self.output_phase.shape[-1] < 1:
             shape = tuple(self.output_phase.shape)
             raise ValueError(f"`output_phase` must have shape (..., N) with N >= 1, got {shape}")
-        expected = (*self.batch_shape, self.num_modes * (self.num_modes - 1) // 2)
+        if self.theta.ndim < 1:
+            raise ValueError("`theta` must have shape (..., M), got ()")
+        expected = (*self.batch_shape, self.num_mzis)
         for name in ("theta", "phi"):
             shape = tuple(getattr(self, name).shape)
             if shape != expected:

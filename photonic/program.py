@@ -106,9 +106,9 @@ class Program:
 
     @property
     def num_phase_shifters(self) -> int:
-        """Phase shifters of all tiles: m^2 + n^2 in the meshes, 2 r in the attenuators of each."""
-        rows, columns = self.tile_shape
-        return self.num_tiles * (rows**2 + columns**2 + 2 * self.rank)
+        """Phase shifters of all tiles: m^2 + n^2 in universal meshes, 2 r in the attenuators."""
+        meshes = sum(2 * mesh.num_mzis + mesh.num_modes for mesh in (self.u_layout, self.v_layout))
+        return self.num_tiles * (meshes + 2 * self.rank)
 
     @property
     def padding(self) -> tuple[int, int]:
@@ -242,4 +242,7 @@ def _stored_layout(metadata: Mapping[str, Any], name: str, phases: MeshPhases) -
     data = metadata[name]
     if not isinstance(data, Mapping) or data.get("num_modes") != phases.num_modes:
         raise ValueError(f"`{name}` must describe {phases.num_modes} modes, got {data!r}")
+    depth = data.get("depth")
+    if isinstance(depth, int) and depth > 2 * phases.num_mzis + 1:
+        raise ValueError(f"`{name}` must describe {phases.num_mzis} interferometers, got {data!r}")
     return MeshLayout.from_dict(data)

@@ -149,10 +149,11 @@ def _propagate_chunk(
 
 def _step(state: Tensor, column: MeshColumn, entries: BlockEntries) -> Tensor:
     """State (N, R, B) behind one column of blocks, each entry (M, B)."""
-    m00, m01, m10, m11 = (entry[column.mzis].unsqueeze(1) for entry in entries)
-    upper, lower = state[column.modes][0::2], state[column.modes][1::2]
+    groups = (-1, column.span)
+    m00, m01, m10, m11 = (entry[column.mzis].unflatten(0, groups).unsqueeze(2) for entry in entries)
+    upper, lower = state[column.modes].unflatten(0, (-1, 2, column.span)).unbind(1)
     pairs = torch.stack((m00 * upper + m01 * lower, m10 * upper + m11 * lower), dim=1)
-    coupled = pairs.flatten(0, 1)
+    coupled = pairs.flatten(0, 2)
     if len(coupled) == len(state):
         return coupled
     return torch.cat((state[: column.modes.start], coupled, state[column.modes.stop :]))

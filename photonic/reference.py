@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 RealArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
+_LOSSLESS = np.zeros((3, 2))
 
 
 def reference_coupler(angle: float) -> ComplexArray:
@@ -17,14 +18,22 @@ def reference_coupler(angle: float) -> ComplexArray:
 
 
 def reference_block(
-    theta: float, phi: float, coupler_error: tuple[float, float] = (0.0, 0.0)
+    theta: float,
+    phi: float,
+    coupler_error: tuple[float, float] = (0.0, 0.0),
+    arm_loss_db: RealArray = _LOSSLESS,
 ) -> ComplexArray:
-    """(2, 2) product C(pi/4 + b) L(theta) C(pi/4 + a) L(phi), all angles in rad."""
+    """(2, 2) product G_3 C(pi/4 + b) G_2 L(theta) C(pi/4 + a) G_1 L(phi), all angles in rad.
+
+    G_s = diag(10^(-arm_loss_db[s] / 20)), the losses of the upper and lower arm.
+    """
     first, second = coupler_error
-    internal = np.diag([np.exp(1j * theta), 1.0])
-    external = np.diag([np.exp(1j * phi), 1.0])
+    before, between, behind = (np.diag(10 ** (-loss / 20)) for loss in arm_loss_db)
+    internal = between @ np.diag([np.exp(1j * theta), 1.0])
+    external = before @ np.diag([np.exp(1j * phi), 1.0])
     return (
-        reference_coupler(np.pi / 4 + second)
+        behind
+        @ reference_coupler(np.pi / 4 + second)
         @ internal
         @ reference_coupler(np.pi / 4 + first)
         @ external
@@ -38,6 +47,8 @@ def reference_mesh(
     output_phase: RealArray,
     coupler_error: RealArray | None = None,
     insertion_loss_db: RealArray | None = None,
+    arm_loss_db: RealArray | None = None,
+    partner: NDArray[np.intp] | None = None,
 ) -> ComplexArray:
     """Transfer matrix of one mesh as a product of dense matrices.
 
@@ -48,6 +59,9 @@ def reference_mesh(
         output_phase: (N,) [rad] screen behind the last column.
         coupler_error: (M, 2) [rad] deviations of the two couplers from pi/4.
         insertion_loss_db: (M,) [dB] loss of each interferometer.
+        arm_loss_db: (M, 3, 2) [dB] loss of the upper and lower arm before the first coupler,
+            between the couplers and behind the second one.
+        partner: (M,) lower mode of each interferometer; None for the mode below the upper one.
 
     Returns:
         (N, N) complex ``T[out, in]``.
@@ -57,9 +71,11 @@ def reference_mesh(
     for index, top in enumerate(mode):
         first, second = (0.0, 0.0) if coupler_error is None else coupler_error[index]
         loss_db = 0.0 if insertion_loss_db is None else insertion_loss_db[index]
+        arms = np.zeros((3, 2)) if arm_loss_db is None else arm_loss_db[index]
+        bottom = top + 1 if partner is None else partner[index]
         embedded = np.eye(size, dtype=np.complex128)
-        embedded[top : top + 2, top : top + 2] = 10 ** (-loss_db / 20) * reference_block(
-            theta[index], phi[index], (first, second)
+        embedded[np.ix_([top, bottom], [top, bottom])] = 10 ** (-loss_db / 20) * reference_block(
+            theta[index], phi[index], (first, second), arms
         )
         total = embedded @ total
     return np.diag(np.exp(1j * output_phase)) @ total

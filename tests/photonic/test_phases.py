@@ -41,8 +41,10 @@ def test_single_precision_is_refused():
 
 def test_shapes_are_checked():
     theta, phi, screen = random_settings(MeshLayout.clements(3), 0, 2)
-    with pytest.raises(ValueError, match=r"`theta` must have shape \(2, 3\), got \(2, 2\)"):
+    with pytest.raises(ValueError, match=r"`phi` must have shape \(2, 2\), got \(2, 3\)"):
         MeshPhases(theta[:, :2], phi, screen)
+    with pytest.raises(ValueError, match=r"`theta` must have shape \(\.\.\., M\)"):
+        MeshPhases(theta[0, 0], phi, screen)
     with pytest.raises(ValueError, match=r"`phi` must have shape \(2, 3\), got \(1, 3\)"):
         MeshPhases(theta, phi[:1], screen)
     with pytest.raises(ValueError, match=r"`output_phase` must have shape \(\.\.\., N\)"):

@@ -117,7 +117,7 @@ def stored() -> tuple[dict, dict]:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("u.theta", torch.zeros(2, 2, 5).double(), r"`theta` must have shape \(2, 2, 6\)"),
+        ("u.theta", torch.zeros(2, 2, 5).double(), r"`phi` must have shape \(2, 2, 5\)"),
         ("v.phi", torch.zeros(2, 2, 6), "`v.phi` must be a float64 tensor"),
         ("v.phi", [[0.0]], "`v.phi` must be a float64 tensor"),
         ("scale", torch.zeros(4).double(), r"`scale` must have shape \(2, 2\), got \(4,\)"),

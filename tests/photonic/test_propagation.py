@@ -25,7 +25,11 @@ from tests.photonic.matrices import (
 from tests.tolerances import CLOSED_FORM, MESH_EPS, UNITARITY_EPS
 
 PI = math.pi
-layouts = st.builds(MeshLayout, st.sampled_from(MESH_KINDS), st.integers(1, 8))
+layouts = (
+    st.builds(MeshLayout, st.sampled_from(MESH_KINDS), st.integers(1, 8))
+    | st.builds(MeshLayout.rectangular, st.integers(1, 8), st.integers(0, 12))
+    | st.builds(MeshLayout.butterfly, st.sampled_from([1, 2, 4, 8]))
+)
 seeds = st.integers(0, 2**32)
 both_meshes = pytest.mark.parametrize("mesh", MESH_KINDS)
 
@@ -45,7 +49,7 @@ def test_mesh_agrees_with_the_dense_reference(layout, seed, dtype):
     for extra in ({}, defects):
         matrix = transfer_matrix(layout, *settings, **extra)
         doubles = [part.double().numpy() for part in (*settings, *extra.values())]
-        expected = torch.from_numpy(reference_mesh(layout.mode, *doubles))
+        expected = torch.from_numpy(reference_mesh(layout.mode, *doubles, partner=layout.partner))
         assert matrix.dtype == dtype.to_complex()
         assert_close(matrix, expected, MESH_EPS)
 
