@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor
 
+from photonic.conventions import db_to_amplitude
+
 BlockEntries = tuple[Tensor, Tensor, Tensor, Tensor]
 """Entries (M00, M01, M10, M11) of a 2 x 2 block, each (...) complex."""
 
@@ -25,10 +27,16 @@ def coupler(angle: Tensor) -> Tensor:
     return _stack_block((bar, cross, cross, bar))
 
 
-def mzi_block(theta: Tensor, phi: Tensor, coupler_error: Tensor | None = None) -> Tensor:
+def mzi_block(
+    theta: Tensor,
+    phi: Tensor,
+    coupler_error: Tensor | None = None,
+    arm_loss_db: Tensor | None = None,
+) -> Tensor:
     """Transfer matrix of one Mach-Zehnder interferometer.
 
-    M = C(pi/4 + b) L(theta) C(pi/4 + a) L(phi), L(x) = diag(exp(i x), 1). Without errors
+    M = G_2 C(pi/4 + b) G_1 L(theta) C(pi/4 + a) G_0 L(phi), with L(x) = diag(exp(i x), 1) and the
+    losses G_s = diag(10^(-arm_loss_db[s] / 20)) of the two arms. Without errors and losses
     M = i exp(i theta/2) [[exp(i phi) S, c], [exp(i phi) c, -S]], S, c = sin, cos(theta/2):
     theta = 0 is cross, theta = pi is bar.
 
@@ -36,26 +44,36 @@ def mzi_block(theta: Tensor, phi: Tensor, coupler_error: Tensor | None = None) -
         theta: (...) [rad] internal phase.
         phi: (...) [rad] external phase.
         coupler_error: (..., 2) [rad] deviations (a, b) of the first and second coupler from pi/4.
+        arm_loss_db: (..., 3, 2) [dB] loss of the upper and the lower arm before the first coupler,
+            between the couplers and behind the second one.
 
     Returns:
-        (..., 2, 2) complex ``M[..., out, in]``; unitary, det M = exp(i (theta + phi)).
+        (..., 2, 2) complex ``M[..., out, in]``; without loss unitary, det M = exp(i (theta + phi)).
 
     Source: Clements et al., Optica 3, 1460 (2016), with the block of conventions.py, item 5.
     """
-    return _stack_block(mzi_entries(theta, phi, coupler_error))
+    return _stack_block(mzi_entries(theta, phi, coupler_error, arm_loss_db))
 
 
-def mzi_entries(theta: Tensor, phi: Tensor, coupler_error: Tensor | None = None) -> BlockEntries:
+def mzi_entries(
+    theta: Tensor,
+    phi: Tensor,
+    coupler_error: Tensor | None = None,
+    arm_loss_db: Tensor | None = None,
+) -> BlockEntries:
     """Entries of ``mzi_block``, as four tensors.
 
     Args:
         theta: (...) [rad] internal phase.
         phi: (...) [rad] external phase.
         coupler_error: (..., 2) [rad] deviations (a, b) of the two couplers from pi/4.
+        arm_loss_db: (..., 3, 2) [dB] loss by section and arm.
 
     Returns:
         M00, M01, M10, M11, each (...) complex, broadcast over the arguments.
     """
+    if arm_loss_db is not None:
+        return _lossy_entries(theta, phi, coupler_error, arm_loss_db)
     sin, cos = (theta / 2).sin(), (theta / 2).cos()
     # The float nearest to pi means bar. Its rounding leaves a leak of 6e-17, alike in every bar,
     # that would add up coherently along a mesh; it is removed, its gradient is not.
@@ -76,6 +94,30 @@ def mzi_entries(theta: Tensor, phi: Tensor, coupler_error: Tensor | None = None)
         internal * torch.complex(-skew, cross),
         upper * torch.complex(skew, cross),
         internal * torch.complex(-leak, -bar),
+    )
+
+
+def _lossy_entries(
+    theta: Tensor, phi: Tensor, coupler_error: Tensor | None, arm_loss_db: Tensor
+) -> BlockEntries:
+    """Entries of a block with a loss in each of its six pieces of waveguide."""
+    amplitude = db_to_amplitude(arm_loss_db)
+    before, between, behind = amplitude.unbind(-2)
+    if coupler_error is None:
+        coupler_error = torch.zeros_like(between)
+    first, second = (coupler_error + math.pi / 4).unbind(-1)
+    upper = between[..., 0] * torch.complex(theta.cos(), theta.sin())
+    lower = between[..., 1]
+    external = before[..., 0] * torch.complex(phi.cos(), phi.sin())
+    straight, crossed = second.cos(), 1j * second.sin()
+    u0, u1 = straight * upper, crossed * lower  # first row of C(pi/4 + b) times the arms
+    l0, l1 = crossed * upper, straight * lower
+    bar, cross = first.cos(), 1j * first.sin()
+    return (
+        behind[..., 0] * (u0 * bar + u1 * cross) * external,
+        behind[..., 0] * (u0 * cross + u1 * bar) * before[..., 1],
+        behind[..., 1] * (l0 * bar + l1 * cross) * external,
+        behind[..., 1] * (l0 * cross + l1 * bar) * before[..., 1],
     )
 
 

@@ -36,9 +36,12 @@ both_meshes = pytest.mark.parametrize("mesh", MESH_KINDS)
 
 def random_defects(layout, seed, *batch, dtype=torch.float64):
     """Coupler errors of 0.1 rad and losses of the order of 1 dB."""
-    coupler_error = 0.1 * random_normal(seed, *batch, layout.num_mzis, 2, dtype=dtype)
-    insertion_loss_db = random_normal(seed + 1, *batch, layout.num_mzis, dtype=dtype).abs()
-    return {"coupler_error": coupler_error, "insertion_loss_db": insertion_loss_db}
+    shape = (*batch, layout.num_mzis)
+    return {
+        "coupler_error": 0.1 * random_normal(seed, *shape, 2, dtype=dtype),
+        "insertion_loss_db": random_normal(seed + 1, *shape, dtype=dtype).abs(),
+        "arm_loss_db": 0.5 * random_normal(seed + 2, *shape, 3, 2, dtype=dtype).abs(),
+    }
 
 
 @pytest.mark.parametrize("dtype", REAL_DTYPES)
@@ -46,10 +49,14 @@ def random_defects(layout, seed, *batch, dtype=torch.float64):
 def test_mesh_agrees_with_the_dense_reference(layout, seed, dtype):
     settings = random_settings(layout, seed, dtype=dtype)
     defects = random_defects(layout, seed, dtype=dtype)
-    for extra in ({}, defects):
+    without_arms = {name: defects[name] for name in ("coupler_error", "insertion_loss_db")}
+    for extra in ({}, without_arms, defects):
         matrix = transfer_matrix(layout, *settings, **extra)
-        doubles = [part.double().numpy() for part in (*settings, *extra.values())]
-        expected = torch.from_numpy(reference_mesh(layout.mode, *doubles, partner=layout.partner))
+        doubles = [part.double().numpy() for part in settings]
+        errors = {name: part.double().numpy() for name, part in extra.items()}
+        expected = torch.from_numpy(
+            reference_mesh(layout.mode, *doubles, **errors, partner=layout.partner)
+        )
         assert matrix.dtype == dtype.to_complex()
         assert_close(matrix, expected, MESH_EPS)
 
@@ -183,17 +190,19 @@ def test_empty_batch_and_single_mode():
 def test_gradients_in_all_arguments(mesh):
     layout = MeshLayout(mesh, 4)
     settings = [part.requires_grad_() for part in random_settings(layout, 5, 2)]
-    defects = [part.requires_grad_() for part in random_defects(layout, 6, 2).values()]
+    defects = random_defects(layout, 6, 2)
     fields = random_normal(7, 2, 4, dtype=torch.complex128).requires_grad_()
 
-    def propagate(theta, phi, screen, fields, error, loss):
-        extra = {"coupler_error": error, "insertion_loss_db": loss}
+    tracked = [part.requires_grad_() for part in defects.values()]
+
+    def propagate(theta, phi, screen, fields, *errors):
+        extra = dict(zip(defects, errors, strict=True))
         return (
             transfer_matrix(layout, theta, phi, screen, **extra),
             apply(layout, theta, phi, screen, fields, **extra),
         )
 
-    assert torch.autograd.gradcheck(propagate, (*settings, fields, *defects))
+    assert torch.autograd.gradcheck(propagate, (*settings, fields, *tracked))
 
 
 @both_meshes
