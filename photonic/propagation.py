@@ -1,17 +1,14 @@
-"""Light through a mesh: the public calls, their checks, and the choice of a backend.
+"""Light through a mesh: the public calls.
 
 Shape legend: N modes, M interferometers, R fields per mesh, B meshes, S = 2 M + N shifters.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
-from photonic import torch_backend
+from photonic.arguments import batch_shapes, flattened, given
+from photonic.backends import Backend, choose
 from photonic.layout import MeshLayout
-
-Backend = Literal["torch"]
 
 
 def transfer_matrix(
@@ -54,8 +51,7 @@ def transfer_matrix(
         TypeError: if theta is neither float32 nor float64.
         ValueError: if a last dimension does not fit the layout or the batches do not broadcast.
     """
-    identity = torch.eye(layout.num_modes, dtype=theta.dtype, device=theta.device)
-    settings = _given(
+    settings = given(
         theta=theta,
         phi=phi,
         output_phase=output_phase,
@@ -64,7 +60,9 @@ def transfer_matrix(
         arm_loss_db=arm_loss_db,
         stuck_phase=stuck_phase,
     )
-    return _propagate(layout, settings, identity, backend).transpose(-1, -2)
+    batch_shape = torch.broadcast_shapes(*batch_shapes(layout, settings).values())
+    columns = choose(theta, backend)(layout, **flattened(settings, batch_shape))
+    return columns.reshape(*batch_shape, layout.num_modes, layout.num_modes)
 
 
 def apply(
@@ -104,7 +102,7 @@ def apply(
         TypeError: if theta is neither float32 nor float64.
         ValueError: if a shape does not fit the layout or the batches do not broadcast.
     """
-    settings = _given(
+    settings = given(
         theta=theta,
         phi=phi,
         output_phase=output_phase,
@@ -112,70 +110,13 @@ def apply(
         insertion_loss_db=insertion_loss_db,
         arm_loss_db=arm_loss_db,
         stuck_phase=stuck_phase,
+        fields=fields,
     )
-    return _propagate(layout, settings, fields, backend)
-
-
-def _given(**settings: Tensor | None) -> dict[str, Tensor]:
-    """The settings that are not None."""
-    return {name: part for name, part in settings.items() if part is not None}
-
-
-def _propagate(
-    layout: MeshLayout, settings: dict[str, Tensor], fields: Tensor, backend: Backend | None
-) -> Tensor:
-    """Output fields, (..., R, N)."""
-    real = settings["theta"].dtype
-    if real not in (torch.float32, torch.float64):
-        raise TypeError(f"`theta` must be float32 or float64, got {real}")
-    parts = settings | {"fields": fields}
-    batch_shape = _check_shapes(layout, parts)
-    flat = {}
-    for name, part in parts.items():
-        tail = part.shape[part.ndim - _TAIL_NDIM.get(name, 1) :]
-        part = part.to(settings["theta"].device, real.to_complex() if name == "fields" else real)
-        flat[name] = part.expand(*batch_shape, *tail).reshape(batch_shape.numel(), *tail)
-    if "stuck_phase" in flat:
-        _replace_stuck(flat, flat.pop("stuck_phase"), layout.num_mzis)
-    output = torch_backend.propagate(layout, **flat)
-    return output.reshape(*batch_shape, *fields.shape[-2:])
-
-
-def _replace_stuck(flat: dict[str, Tensor], stuck_phase: Tensor, num_mzis: int) -> None:
-    """Put the phases of stuck shifters in place of the settings, which lose their gradient."""
-    sections = (num_mzis, num_mzis, stuck_phase.shape[-1] - 2 * num_mzis)
-    for name, stuck in zip(
-        ("theta", "phi", "output_phase"), stuck_phase.split(sections, dim=-1), strict=True
-    ):
-        flat[name] = torch.where(stuck.isnan(), flat[name], stuck)
-
-
-_TAIL_NDIM = {"coupler_error": 2, "fields": 2, "arm_loss_db": 3}
-"""Dimensions of an argument behind its batch dimensions, where they are not one."""
-
-
-def _check_shapes(layout: MeshLayout, parts: dict[str, Tensor]) -> torch.Size:
-    """Common batch shape of the arguments, or an error that names the one that does not fit."""
-    m, n = layout.num_mzis, layout.num_modes
-    num_fields = parts["fields"].shape[-2] if parts["fields"].ndim > 1 else "R"
-    tails: dict[str, tuple[int | str, ...]] = {
-        "theta": (m,),
-        "phi": (m,),
-        "output_phase": (n,),
-        "coupler_error": (m, 2),
-        "insertion_loss_db": (m,),
-        "arm_loss_db": (m, 3, 2),
-        "stuck_phase": (2 * m + n,),
-        "fields": (num_fields, n),
-    }
-    batches = {}
-    for name, part in parts.items():
-        shape, ndim = tuple(part.shape), len(tails[name])
-        if len(shape) < ndim or shape[len(shape) - ndim :] != tails[name]:
-            expected = ", ".join(map(str, tails[name]))
-            raise ValueError(f"`{name}` must have shape (..., {expected}), got {shape}")
-        batches[name] = shape[: len(shape) - ndim]
-    try:
-        return torch.broadcast_shapes(*batches.values())
-    except RuntimeError as error:
-        raise ValueError(f"batch dimensions do not broadcast: {batches}") from error
+    batches = batch_shapes(layout, settings)
+    batch_shape = torch.broadcast_shapes(*batches.values())
+    rows = (*batch_shape, *fields.shape[-2:])
+    if not any(map(len, (batch for name, batch in batches.items() if name != "fields"))):
+        # One mesh for all fields: its coefficients are computed once.
+        settings["fields"], batch_shape = fields.flatten(0, -2), torch.Size([])
+    columns = choose(theta, backend)(layout, **flattened(settings, batch_shape))
+    return columns.transpose(-1, -2).reshape(rows)

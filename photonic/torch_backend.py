@@ -20,7 +20,7 @@ def propagate(
     theta: Tensor,
     phi: Tensor,
     output_phase: Tensor,
-    fields: Tensor,
+    fields: Tensor | None = None,
     coupler_error: Tensor | None = None,
     insertion_loss_db: Tensor | None = None,
     arm_loss_db: Tensor | None = None,
@@ -32,14 +32,17 @@ def propagate(
         theta: (B, M) [rad] internal phases.
         phi: (B, M) [rad] external phases.
         output_phase: (B, N) [rad] screen.
-        fields: (B, R, N) complex amplitudes at the input.
+        fields: (B, N, R) complex amplitudes at the input; None for the identity.
         coupler_error: (B, M, 2) [rad] deviations (a, b) of the couplers.
         insertion_loss_db: (B, M) [dB] loss of each interferometer.
         arm_loss_db: (B, M, 3, 2) [dB] loss of each section and arm.
 
     Returns:
-        (B, R, N) complex amplitudes at the output.
+        (B, N, R) complex amplitudes at the output.
     """
+    if fields is None:
+        unit = torch.eye(layout.num_modes, dtype=theta.dtype.to_complex(), device=theta.device)
+        fields = unit.expand(len(theta), -1, -1)
     parts = {
         "theta": theta,
         "phi": phi,
@@ -50,7 +53,7 @@ def propagate(
         "arm_loss_db": arm_loss_db,
     }
     given = {name: part for name, part in parts.items() if part is not None}
-    size = max(1, _CHUNK_FIELDS // max(1, fields[0].numel() if len(fields) else 1))
+    size = max(1, _CHUNK_FIELDS // max(1, fields.shape[1] * fields.shape[2]))
     chunks = zip(*(part.split(size) for part in given.values()), strict=True)
     outputs = [_propagate_chunk(layout, **dict(zip(given, chunk, strict=True))) for chunk in chunks]
     return torch.cat(outputs)
@@ -67,12 +70,12 @@ def _propagate_chunk(
     arm_loss_db: Tensor | None = None,
 ) -> Tensor:
     entries = _blocks(theta, phi, coupler_error, insertion_loss_db, arm_loss_db)
-    state = fields.permute(2, 1, 0).contiguous()
+    state = fields.permute(1, 2, 0).contiguous()
     for column in layout.columns():
         state = _step(state, column, entries)
     screen = output_phase.T.contiguous().unsqueeze(1)
     state = state * torch.complex(screen.cos(), screen.sin())
-    return state.permute(2, 1, 0)
+    return state.permute(2, 0, 1)
 
 
 def _blocks(

@@ -1,0 +1,38 @@
+"""How kernels are compiled: once, without the interpreter lock, kept on disk.
+
+Machine code is kept by numba beside the sources or in the user's cache directory. numba notices a
+change of the file that holds a kernel, but not of the functions the kernel calls in other files;
+here the stamp covers all sources of the package, so that old code never runs.
+"""
+
+import hashlib
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numba
+
+_OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+"""Multiplication and addition may fuse; nothing else of the arithmetic is relaxed."""
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Entry point called from Python: compiled for each type of arguments at its first call."""
+    dispatcher = numba.njit(cache=True, **_OPTIONS)(function)
+    file = getattr(dispatcher._cache, "_cache_file", None)
+    if file is not None:  # None where no directory can be written: compiled in every process
+        file._source_stamp = (file._source_stamp, source_digest())
+    return dispatcher
+
+
+def device(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Part of kernels, inlined into them."""
+    return numba.njit(forceinline=True, **_OPTIONS)(function)
+
+
+@lru_cache(maxsize=1)
+def source_digest() -> str:
+    """SHA-256 of the sources of this package."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

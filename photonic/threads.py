@@ -1,0 +1,46 @@
+"""Share independent items among threads: as many as torch uses, and no more.
+
+Kernels are plain functions without the interpreter lock; there is no second thread pool that could
+compete with torch's. ``torch.set_num_threads`` and OMP_NUM_THREADS are honoured through torch,
+NUMBA_NUM_THREADS as a further limit. Results do not depend on the number of threads, because an
+item does not know which thread it runs on.
+"""
+
+import itertools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+
+import numba
+import torch
+
+
+def num_threads() -> int:
+    """Threads that kernels may use."""
+    return max(1, min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS))
+
+
+def share(work: Callable[[int, int], None], num_items: int, *, grain: int = 1) -> None:
+    """Call ``work(first, last)`` on ranges that cover 0 .. num_items - 1.
+
+    Args:
+        work: handles a range of items; releases the interpreter lock for most of its time.
+        num_items: number of items.
+        grain: fewest items worth a thread.
+    """
+    parts = max(1, min(num_threads(), num_items // max(1, grain)))
+    bounds = [num_items * part // parts for part in range(parts + 1)]
+    own, *rest = itertools.pairwise(bounds)
+    others = [_pool(os.getpid()).submit(work, *bound) for bound in rest]
+    try:
+        work(*own)
+    finally:
+        for other in others:
+            other.result()
+
+
+@lru_cache(maxsize=1)
+def _pool(process: int) -> ThreadPoolExecutor:
+    """Idle threads of this process; a forked child makes its own."""
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="lightframe")
