@@ -19,9 +19,9 @@ from experiments.output import write_atomic
 from experiments.record import RunRecord
 from models.checkpoint import checkpoint_bytes, load_checkpoint
 from models.model import CrystalModel
-from photonic import Chip, HardwareConfig, Program, map_linear, realise
+from photonic import Chip, HardwareConfig, Program, map_linear, realise_all
 from photonic.hardware import first_problem
-from photonic.realisation import check_fits
+from photonic.mesh_state import check_fits
 
 CONFIG_FILE = "mapped.json"
 PROGRAMS_FILE = "programs.safetensors"
@@ -86,11 +86,11 @@ class MappedModel:
             time_s: [s] time since calibration.
             shot: number of the read; selects the per-shot noise.
         """
-        dtype = self.model.dtype
-        return {
-            f"{name}.weight": realise(program, chip, time_s, shot, dtype=dtype).to(dtype)
-            for name, program in self.programs.items()
-        }
+        weights = realise_all(
+            list(self.programs.values()), chip, time_s, shot, dtype=self.model.dtype
+        )
+        names = (f"{name}.weight" for name in self.programs)
+        return dict(zip(names, weights, strict=True))
 
 
 def dense_layers(network: nn.Module) -> Iterator[tuple[str, nn.Linear]]:

@@ -17,7 +17,7 @@ from photonic.quality import (
     relative_error,
     trace_fidelity,
 )
-from photonic.realisation import realise
+from photonic.realisation import realise, realise_all
 
 __all__ = [
     "Chip",
@@ -39,6 +39,7 @@ __all__ = [
     "mzi_block",
     "normalised_fidelity",
     "realise",
+    "realise_all",
     "relative_error",
     "trace_fidelity",
     "transfer_matrix",

@@ -9,13 +9,14 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
-from photonic import numba_backend, torch_backend
+from photonic.numba_backend import propagate as propagate_by_numba
+from photonic.torch_backend import propagate as propagate_by_torch
 
 Backend = Literal["numba", "torch"]
 
 _PROPAGATE: dict[str, Callable[..., Tensor]] = {
-    "numba": numba_backend.propagate,
-    "torch": torch_backend.propagate,
+    "numba": propagate_by_numba,
+    "torch": propagate_by_torch,
 }
 
 

@@ -1,17 +1,24 @@
 """Phase settings that make a mesh perform a given unitary."""
 
+from functools import lru_cache
+
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from photonic._nulling import ComplexArray, null_clements, null_reck
 from photonic.conventions import wrap_phase
+from photonic.kernels.nulling import null_clements, null_reck
+from photonic.kernels.unitarity import measure_deviation
 from photonic.layout import MeshLayout
 from photonic.phases import MeshPhases
+from photonic.threads import share
 
 _NULLING = {"clements": null_clements, "reck": null_reck}
-_CHUNK_ENTRIES = 2**16  # 1 MiB of complex128, so that a chunk stays in the cache
+_GRAIN = 2**16
+"""Cubed modes that are worth a thread."""
+
+ComplexArray = NDArray[np.complex128]
 
 
 def decompose(
@@ -24,8 +31,9 @@ def decompose(
     in a bar or a cross, is 0. So a diagonal matrix needs no phi, and its rebuild is exact.
 
     Args:
-        unitary: (..., N, N) real or complex matrices; computed in complex128.
-        layout: wiring of N modes.
+        unitary: (..., N, N) real or complex matrices; computed in complex128, threads over
+            matrices.
+        layout: wiring of N modes, Clements or Reck.
         tolerance: largest accepted entry of |U^H U - 1|.
 
     Returns:
@@ -45,23 +53,19 @@ def decompose(
     if matrices.ndim < 2 or matrices.shape[-2:] != (size, size):
         raise ValueError(f"`unitary` must have shape (..., {size}, {size}), got {matrices.shape}")
     batch_shape = matrices.shape[:-2]
-    matrices = matrices.reshape(-1, size, size)
+    matrices = np.ascontiguousarray(matrices.reshape(-1, size, size))
     _check_unitary(matrices, tolerance)
-    theta = np.empty((len(matrices), layout.num_mzis))
-    phi = np.empty_like(theta)
-    screen = np.empty((len(matrices), size))
-    chunk = max(1, _CHUNK_ENTRIES // size**2)
-    for start in range(0, len(matrices), chunk):
-        part = slice(start, start + chunk)
-        work = matrices[part].transpose(1, 2, 0).copy()
-        angles = _NULLING[layout.kind](work, layout)
-        theta[part], phi[part], screen[part] = (values.T for values in angles)
-    output_phase = wrap_phase(torch.from_numpy(screen))
-    return MeshPhases(
-        theta=torch.from_numpy(theta).reshape(*batch_shape, layout.num_mzis),
-        phi=torch.from_numpy(phi).reshape(*batch_shape, layout.num_mzis),
-        output_phase=output_phase.reshape(*batch_shape, size),
+    angles = [
+        np.empty((len(matrices), count)) for count in (layout.num_mzis, layout.num_mzis, size)
+    ]
+    null, index = _NULLING[layout.kind], _site_index(layout)
+    share(
+        lambda first, last: null(first, last, matrices, index, *angles),
+        len(matrices),
+        grain=_grain(matrices),
     )
+    theta, phi, screen = (torch.from_numpy(a).reshape(*batch_shape, a.shape[-1]) for a in angles)
+    return MeshPhases(theta=theta, phi=phi, output_phase=wrap_phase(screen))
 
 
 def _as_complex(unitary: Tensor | ArrayLike) -> ComplexArray:
@@ -74,9 +78,27 @@ def _check_unitary(matrices: ComplexArray, tolerance: float) -> None:
     num_bad = np.count_nonzero(~np.isfinite(matrices))
     if num_bad:
         raise ValueError(f"`unitary` must be finite, got {num_bad} entries that are not")
-    products = matrices.conj().swapaxes(-1, -2) @ matrices
-    deviation = np.abs(products - np.eye(matrices.shape[-1])).max(initial=0.0)
+    deviations = np.zeros(len(matrices))
+    share(
+        lambda first, last: measure_deviation(first, last, matrices, deviations),
+        len(matrices),
+        grain=_grain(matrices),
+    )
+    deviation = deviations.max(initial=0.0)
     if not deviation <= tolerance:
         raise ValueError(
             f"`unitary` must be unitary: |U^H U - 1| reaches {deviation:.2e}, above {tolerance:.1e}"
         )
+
+
+def _grain(matrices: ComplexArray) -> int:
+    """Matrices that are worth a thread."""
+    return _GRAIN // matrices.shape[-1] ** 3 + 1
+
+
+@lru_cache(maxsize=64)  # the same few layouts recur
+def _site_index(layout: MeshLayout) -> NDArray[np.intp]:
+    """(columns, N) position in the arrays of the layout by column and upper mode."""
+    index = np.full((layout.num_columns, layout.num_modes), -1)
+    index[layout.column, layout.mode] = np.arange(layout.num_mzis)
+    return index

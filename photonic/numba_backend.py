@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from photonic import torch_backend
 from photonic.launch import launch_backward, launch_forward
 from photonic.layout import MeshLayout
+from photonic.torch_backend import propagate as propagate_by_torch
 
 _Tensors = tuple[Tensor | None, ...]
 
@@ -100,7 +100,7 @@ class _MeshGradient(Function):
                     full[i] = tensor
                 theta, phi, screen, fields, couplers, arms = full
                 settings = {"fields": fields, "coupler_error": couplers, "arm_loss_db": arms}
-                return torch_backend.propagate(ctx.layout, theta, phi, screen, **settings)
+                return propagate_by_torch(ctx.layout, theta, phi, screen, **settings)
 
             return torch.func.vjp(output, *(full[i] for i in wanted))[1](gradient)
 

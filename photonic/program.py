@@ -156,10 +156,17 @@ class Program:
                 raise ValueError(
                     f"`{name}` must have shape (..., {shape}), got {tuple(tensor.shape)}"
                 )
-        left = u[..., : self.rank] * sigma.unsqueeze(-2)
-        right = v[..., : self.rank, :]
-        # The real part of the product, as one real product of twice the inner size.
-        tiles = torch.cat((left.real, -left.imag), -1) @ torch.cat((right.real, right.imag), -2)
+        return self.join_tiles(tile_matrices(u, sigma, v))
+
+    def join_tiles(self, tiles: Tensor) -> Tensor:
+        """Weight matrix of tiles: each times its scale, put in its place, cropped to W.
+
+        Args:
+            tiles: (..., R, C, m, n) real.
+
+        Returns:
+            (..., out_features, in_features) in the precision of the tiles.
+        """
         tiles = tiles * self.scale.to(tiles)[..., None, None]
         matrix = tiles.transpose(-3, -2).flatten(-4, -3).flatten(-2, -1)
         return matrix[..., : self.out_features, : self.in_features]
@@ -218,6 +225,23 @@ class Program:
             attenuation=tensors["attenuation"],
             scale=tensors["scale"],
         )
+
+
+def tile_matrices(u: Tensor, sigma: Tensor, v: Tensor) -> Tensor:
+    """Re(u[..., :, :r] diag(sigma) v[..., :r, :]), the real matrices that tiles perform.
+
+    Args:
+        u: (..., m, m) complex matrices of the U meshes.
+        sigma: (..., r) real or complex amplitude factors, r = min(m, n).
+        v: (..., n, n) complex matrices of the V meshes.
+
+    Returns:
+        (..., m, n) real.
+    """
+    rank = sigma.shape[-1]
+    left, right = u[..., :rank] * sigma.unsqueeze(-2), v[..., :rank, :]
+    # The real part of the product, as one real product of twice the inner size.
+    return torch.cat((left.real, -left.imag), -1) @ torch.cat((right.real, right.imag), -2)
 
 
 def _check_tensor(name: str, tensor: Tensor, expected: tuple[int, ...]) -> None:

@@ -3,13 +3,9 @@
 Order of application: target phases -> wrap -> crosstalk pre-compensation -> converter -> drive
 coefficient -> crosstalk -> bias residue -> drift -> static phase noise -> shot noise -> coupler
 angles -> loss -> transfer matrices -> weights. An ideal chip takes the same path and draws nothing.
-
-A tile has three meshes, V, sigma and U in the order of the light. The shifters of a mesh are kept
-in one flat order: theta of each MZI, phi of each MZI, then the output screen (none for sigma, whose
-attenuators are isolated MZIs, heated by no neighbour).
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -17,138 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from photonic.chip import Chip
-from photonic.conventions import wrap_phase
 from photonic.hardware import HardwareConfig
-from photonic.impairments.crosstalk import apply_crosstalk, precompensate_crosstalk
 from photonic.impairments.loss import loss_gain
-from photonic.impairments.quantisation import quantise_phase
 from photonic.layout import MeshLayout
-from photonic.phases import MeshPhases
-from photonic.program import Program
+from photonic.mesh_state import MESHES, MeshState, commanded_phases, realised_state
+from photonic.program import Program, tile_matrices
 from photonic.propagation import transfer_matrix
 
 # Shapes: R, C tiles, M MZIs of a mesh, N modes, S = 2 M + N shifters, r attenuators.
 _Floats = NDArray[np.float64]
-
-MESHES = ("V", "sigma", "U")
-"""The meshes of a tile, in the order of the light."""
-
-
-class MeshState(NamedTuple):
-    """What the light meets in a mesh or in the attenuators."""
-
-    phase: _Floats
-    """(..., S) [rad] phases, in flat order."""
-    coupler_error: _Floats | None = None
-    """(..., M, 2) [rad] coupler angle errors (a, b); None = 50:50."""
-    insertion_loss_db: _Floats | None = None
-    """(..., M) [dB] loss of each MZI; None = lossless."""
-
-
-def flat_phases(phases: MeshPhases) -> _Floats:
-    """Phases of a mesh in flat order, wrapped.
-
-    Args:
-        phases: settings of a mesh or of a batch of meshes.
-
-    Returns:
-        (..., S) [rad] in [0, 2 pi): theta, phi, output screen.
-    """
-    joined = torch.cat([phases.theta, phases.phi, phases.output_phase], dim=-1)
-    return wrap_phase(joined).detach().cpu().numpy()
-
-
-def target_phases(program: Program) -> dict[str, _Floats]:
-    """Ideal phases of all tiles, wrapped, by mesh.
-
-    Args:
-        program: ideal settings of a layer.
-
-    Returns:
-        "V" and "U": (R, C, S) [rad]; "sigma": (R, C, 2 r) [rad], theta then phi of each attenuator.
-    """
-    sigma = wrap_phase(torch.cat(program.attenuator_phases(), dim=-1)).detach().cpu().numpy()
-    return {"V": flat_phases(program.v), "sigma": sigma, "U": flat_phases(program.u)}
-
-
-def commanded_phases(program: Program, hardware: HardwareConfig) -> dict[str, _Floats]:
-    """Phases that the drive is asked for, before rounding, by mesh.
-
-    Args:
-        program: ideal settings of a layer.
-        hardware: decides on pre-compensation and on the largest mesh.
-
-    Returns:
-        As ``target_phases``; with pre-compensation U and V are solved for crosstalk and may exceed
-        2 pi.
-
-    Raises:
-        ValueError: if a mesh is too large for the hardware, or crosstalk cannot be compensated.
-    """
-    check_fits(program, hardware)
-    phases = target_phases(program)
-    if hardware.is_precompensated:
-        for mesh, layout in (("V", program.v_layout), ("U", program.u_layout)):
-            phases[mesh] = precompensate_crosstalk(phases[mesh], layout, hardware.crosstalk)
-    return phases
-
-
-def check_fits(program: Program, hardware: HardwareConfig) -> None:
-    """Refuse a program whose meshes are larger than the hardware carries.
-
-    Raises:
-        ValueError: if a mesh has more than ``max_modes`` modes.
-    """
-    largest = max(program.u_layout.num_modes, program.v_layout.num_modes)
-    limit = hardware.max_modes
-    if limit is not None and largest > limit:
-        raise ValueError(
-            f"{hardware.name} carries at most {limit} modes, {program.name!r} needs {largest}; "
-            f"map with --tile {limit} or less"
-        )
-
-
-def realised_state(
-    command: _Floats,
-    chip: Chip,
-    name: str,
-    layout: MeshLayout | None,
-    time_s: float = 0.0,
-    shot: int = 0,
-) -> MeshState:
-    """What the light meets when the drive is asked for some phases.
-
-    Args:
-        command: (..., S) [rad] commanded phases, in flat order.
-        chip: drawn chip.
-        name: key of the mesh in the draws of the chip.
-        layout: wiring of the mesh; None for isolated attenuators.
-        time_s: [s] time since the calibration.
-        shot: index of the shot.
-
-    Returns:
-        Phases with all errors of the chip, its coupler errors and losses.
-
-    Raises:
-        ValueError: if the drive cannot reach a phase or the time is out of range.
-    """
-    shape = command.shape
-    mzis = (*shape[:-1], shape[-1] // 2 if layout is None else layout.num_mzis)
-    phase = quantise_phase(command, chip.hardware)
-    factors = chip.gamma_factors(name, shape)
-    if factors is not None:
-        phase = phase * factors
-    if layout is not None:
-        phase = apply_crosstalk(phase, layout, chip.hardware.crosstalk)
-    for error in (
-        chip.bias_residual(name, shape),
-        chip.drift(name, shape, time_s),
-        chip.static_phase_noise(name, shape),
-        chip.shot_phase_noise(name, shape, shot),
-    ):
-        if error is not None:
-            phase = phase + error
-    return MeshState(phase, chip.coupler_errors(name, mzis), chip.insertion_losses(name, mzis))
 
 
 def mesh_matrix(layout: MeshLayout, state: MeshState, dtype: torch.dtype) -> Tensor:
@@ -216,10 +89,51 @@ def weight_from_states(
     Returns:
         (out_features, in_features) real: scale Re(U diag(sigma) V), tile by tile.
     """
-    u = mesh_matrix(program.u_layout, states["U"], dtype)
-    v = mesh_matrix(program.v_layout, states["V"], dtype)
-    sigma = torch.from_numpy(attenuator_field(states["sigma"])).to(u.dtype)
-    return program.assemble(u, sigma, v)
+    return weights_from_states([program], [states], dtype)[0]
+
+
+def weights_from_states(
+    programs: Sequence[Program], states: Sequence[dict[str, MeshState]], dtype: torch.dtype
+) -> list[Tensor]:
+    """Weights of several programs; tiles of the same wiring pass in one batch.
+
+    Args:
+        programs: as in ``weight_from_states``.
+        states: of each program, batch shape (R, C) each, all with the same kinds of errors.
+        dtype: real dtype of the propagation.
+
+    Returns:
+        One weight per program.
+    """
+    groups: dict[tuple[MeshLayout, MeshLayout], list[int]] = {}
+    for i, program in enumerate(programs):
+        groups.setdefault((program.u_layout, program.v_layout), []).append(i)
+    weights: dict[int, Tensor] = {}
+    for (u_layout, v_layout), members in groups.items():
+        u, sigma, v = (_joined([states[i][mesh] for i in members]) for mesh in ("U", "sigma", "V"))
+        field = torch.from_numpy(attenuator_field(sigma)).to(dtype.to_complex())
+        matrices = mesh_matrix(u_layout, u, dtype), mesh_matrix(v_layout, v, dtype)
+        tiles = tile_matrices(matrices[0], field, matrices[1])
+        parts = tiles.split([programs[i].num_tiles for i in members])
+        weights |= {
+            i: programs[i].join_tiles(part.unflatten(0, programs[i].grid_shape))
+            for i, part in zip(members, parts, strict=True)
+        }
+    return [weights[i] for i in range(len(programs))]
+
+
+def _joined(states: Sequence[MeshState]) -> MeshState:
+    """Meshes of all tiles of several layers in one batch dimension."""
+
+    def join(parts: Sequence[_Floats | None]) -> _Floats | None:
+        return None if parts[0] is None else np.concatenate([_flat(part) for part in parts])
+
+    return MeshState(*map(join, zip(*states, strict=True)))
+
+
+def _flat(part: _Floats) -> _Floats:
+    """(R, C, ...) with both tile dimensions joined."""
+    return part.reshape(-1, *part.shape[2:])
 
 
 def realise(
@@ -251,20 +165,53 @@ def realise(
         ValueError: if a mesh is too large for the hardware, the drive cannot reach a phase, or the
             time is out of range.
     """
+    return realise_all([program], chip, time_s, shot, dtype=dtype)[0]
+
+
+def realise_all(
+    programs: Sequence[Program],
+    chip: Chip,
+    time_s: float = 0.0,
+    shot: int = 0,
+    *,
+    dtype: torch.dtype = torch.float64,
+) -> list[Tensor]:
+    """Weight matrices that a chip applies when it is given the programs of several layers.
+
+    All tiles of all layers that have the same wiring pass in one batch. Arguments, errors and the
+    bits of each weight are those of ``realise``.
+
+    Args:
+        programs: ideal settings of each layer, with different names.
+        chip: drawn chip.
+        time_s: [s] time since the calibration.
+        shot: index of the shot.
+        dtype: real dtype of the propagation and of the results.
+
+    Returns:
+        One (out_features, in_features) weight per program.
+    """
+    states = [_states(program, chip, time_s, shot) for program in programs]
+    weights = weights_from_states(programs, states, dtype)
+    return [weight * _gain(p, chip.hardware) for p, weight in zip(programs, weights, strict=True)]
+
+
+def _states(program: Program, chip: Chip, time_s: float, shot: int) -> dict[str, MeshState]:
+    """States of all meshes of a program on a chip."""
     commands = commanded_phases(program, chip.hardware)
     layouts = {"V": program.v_layout, "sigma": None, "U": program.u_layout}
-    states = {
+    return {
         mesh: realised_state(
             commands[mesh], chip, f"{program.name}/{mesh}", layouts[mesh], time_s, shot
         )
         for mesh in MESHES
     }
-    weight = weight_from_states(program, states, dtype)
-    hardware = chip.hardware
-    if hardware.insertion_loss_db and hardware.is_loss_compensated:
-        crossed = 1 + sum(
-            2 * layout.num_mzis / layout.num_modes
-            for layout in (program.u_layout, program.v_layout)
-        )
-        weight = weight * loss_gain(hardware.insertion_loss_db, crossed)
-    return weight
+
+
+def _gain(program: Program, hardware: HardwareConfig) -> float:
+    """Electronic factor that makes up for the mean loss of a core."""
+    if not hardware.insertion_loss_db or not hardware.is_loss_compensated:
+        return 1.0
+    layouts = program.u_layout, program.v_layout
+    crossed = 1 + sum(2 * layout.num_mzis / layout.num_modes for layout in layouts)
+    return loss_gain(hardware.insertion_loss_db, crossed)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from photonic.drive import phase_full_scale
 from photonic.hardware import HardwareConfig
 from photonic.layout import MeshLayout
-from photonic.realisation import MESHES
+from photonic.mesh_state import MESHES
 
 PROGRAM_SCHEMA = "lightframe.chip-program"
 LAYER_SCHEMA = "lightframe.chip-layer"

@@ -15,9 +15,10 @@ from photonic.drive import code_to_phase, voltage_to_phase
 from photonic.hardware import HardwareConfig
 from photonic.impairments.crosstalk import apply_crosstalk
 from photonic.layout import MeshLayout
+from photonic.mesh_state import MESHES, MeshState
 from photonic.phases import MeshPhases
 from photonic.program import Program
-from photonic.realisation import MESHES, MeshState, weight_from_states
+from photonic.realisation import weight_from_states
 
 Source = Literal["phase", "voltage", "code"]
 SOURCES: tuple[Source, ...] = ("phase", "voltage", "code")

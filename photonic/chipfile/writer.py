@@ -33,8 +33,8 @@ from photonic.chipfile.records import (
 )
 from photonic.drive import phase_to_code, phase_to_voltage
 from photonic.hardware import HardwareConfig, first_problem
+from photonic.mesh_state import MESHES, commanded_phases, target_phases
 from photonic.program import Program
-from photonic.realisation import MESHES, commanded_phases, target_phases
 
 _Grid = tuple[dict[str, Any], LayerRecord]
 

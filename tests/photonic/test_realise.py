@@ -16,17 +16,10 @@ from photonic.impairments.crosstalk import apply_crosstalk
 from photonic.impairments.quantisation import quantise_phase
 from photonic.layout import MeshLayout
 from photonic.mapping import map_linear
+from photonic.mesh_state import MeshState, commanded_phases, realised_state, target_phases
 from photonic.program import Program
 from photonic.randomness import keyed_generator
-from photonic.realisation import (
-    MeshState,
-    attenuator_field,
-    commanded_phases,
-    mesh_matrix,
-    realise,
-    realised_state,
-    target_phases,
-)
+from photonic.realisation import attenuator_field, mesh_matrix, realise, realise_all
 from tests.tolerances import CLOSED_FORM, IDEAL_CHIP_F32, IDEAL_CHIP_F64
 
 TURN = 2 * np.pi
@@ -112,6 +105,17 @@ def test_layers_are_independent_and_their_order_does_not_matter():
     assert torch.equal(errors[0], again[1])
     assert torch.equal(errors[1], again[0])
     assert not torch.isclose(errors[0], errors[1], rtol=0, atol=0).any()
+
+
+@pytest.mark.parametrize("name", ["ideal", "soi_typical", "soi_lab_good"])
+def test_all_layers_at_once_are_the_layers_one_by_one(name):
+    """Three wirings, the same one in two layers, several tiles each: the same bits."""
+    programs = [layer(20, 12, 8, "a"), layer(9, 5, "full", "b"), layer(16, 24, 8, "c")]
+    drawn = Chip(load_hardware(name), 1, 2)
+    together = realise_all(programs, drawn, 50.0, 3, dtype=torch.float32)
+    for program, weight in zip(programs, together, strict=True):
+        assert torch.equal(weight, realise(program, drawn, 50.0, 3, dtype=torch.float32))
+    assert realise_all([], drawn) == []
 
 
 def test_effects_and_meshes_have_independent_draws():
