@@ -72,7 +72,8 @@ def _propagate_chunk(
     entries = _blocks(theta, phi, coupler_error, insertion_loss_db, arm_loss_db)
     state = fields.permute(1, 2, 0).contiguous()
     for column in layout.columns():
-        state = _step(state, column, entries)
+        m00, m01, m10, m11 = (entry[column.mzis] for entry in entries)
+        state = couple(state, column, (m00, m01, m10, m11))
     screen = output_phase.T.contiguous().unsqueeze(1)
     state = state * torch.complex(screen.cos(), screen.sin())
     return state.permute(2, 0, 1)
@@ -99,13 +100,22 @@ def _blocks(
     return m00, m01, m10, m11
 
 
-def _step(state: Tensor, column: MeshColumn, entries: BlockEntries) -> Tensor:
-    """State (N, R, B) behind one column of blocks, each entry (M, B)."""
+def couple(rows: Tensor, column: MeshColumn, entries: BlockEntries) -> Tensor:
+    """Rows behind one column of blocks.
+
+    Args:
+        rows: (N, R, B) amplitudes in front of it.
+        column: pairs of modes.
+        entries: (P, B) each, of the blocks of this column.
+
+    Returns:
+        (N, R, B); modes outside the column are passed on.
+    """
     groups = (-1, column.span)
-    m00, m01, m10, m11 = (entry[column.mzis].unflatten(0, groups).unsqueeze(2) for entry in entries)
-    upper, lower = state[column.modes].unflatten(0, (-1, 2, column.span)).unbind(1)
+    m00, m01, m10, m11 = (entry.unflatten(0, groups).unsqueeze(2) for entry in entries)
+    upper, lower = rows[column.modes].unflatten(0, (-1, 2, column.span)).unbind(1)
     pairs = torch.stack((m00 * upper + m01 * lower, m10 * upper + m11 * lower), dim=1)
     coupled = pairs.flatten(0, 2)
-    if len(coupled) == len(state):
+    if len(coupled) == len(rows):
         return coupled
-    return torch.cat((state[: column.modes.start], coupled, state[column.modes.stop :]))
+    return torch.cat((rows[: column.modes.start], coupled, rows[column.modes.stop :]))
