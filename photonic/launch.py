@@ -49,10 +49,10 @@ def launch_forward(
     settings = _settings(theta, phi, output_phase, coupler_error, amplitude)
     sizes, chunks = _sizes(layout, num_fields, _FORWARD_BLOCK, theta.dtype)
     views = _view(fields, theta.dtype), _view(output, theta.dtype)
-    wiring, vectors = (layout.mode, layout.partner), _vectors(theta.dtype)
+    wiring, simd = (layout.mode, layout.partner), vectors(theta.dtype)
 
     def work(first: int, last: int) -> None:
-        propagate((first, last, chunks), sizes, wiring, settings, *views, vectors)
+        propagate((first, last, chunks), sizes, wiring, settings, *views, simd)
 
     share(work, len(theta) * chunks, grain=_grain(sizes))
     return output
@@ -95,10 +95,10 @@ def launch_backward(
     views = _view(light, dtype), _view(gradient, dtype)
     flat = per_mzi.view(-1).numpy(), num_rows, per_output.view(-1).numpy()
     results = (*flat, _view(per_field, dtype))
-    wiring, vectors = (layout.mode, layout.partner), _vectors(dtype)
+    wiring, simd = (layout.mode, layout.partner), vectors(dtype)
 
     def work(first: int, last: int) -> None:
-        backpropagate((first, last, chunks), sizes, wiring, settings, *views, results, vectors)
+        backpropagate((first, last, chunks), sizes, wiring, settings, *views, results, simd)
 
     share(work, meshes * chunks, grain=_grain(sizes) // 4)
     summed, none = _sum_chunks(per_mzi), theta.new_zeros(())
@@ -128,7 +128,7 @@ def _sizes(
     layout: MeshLayout, num_fields: int, block: int, dtype: torch.dtype
 ) -> tuple[tuple[int, int, int, int, int], int]:
     """Sizes for the kernels, and the number of chunks per mesh."""
-    lanes = _vectors(dtype)[0]
+    lanes = vectors(dtype)[0]
     width = min(block, math.ceil(num_fields / lanes) * lanes) or lanes
     chunk = max(_CHUNK, math.ceil(num_fields / _MAX_CHUNKS / width) * width)
     chunks = max(1, math.ceil(num_fields / chunk))
@@ -141,7 +141,7 @@ def _grain(sizes: tuple[int, int, int, int, int]) -> int:
     return max(1, _GRAIN // max(1, m * min(num_fields, chunk)))
 
 
-def _vectors(dtype: torch.dtype) -> tuple[int, float]:
+def vectors(dtype: torch.dtype) -> tuple[int, float]:
     """Lanes of a vector and the largest argument of its sine."""
     return VECTOR_BYTES // dtype.itemsize, LARGEST[str(dtype).removeprefix("torch.")]
 

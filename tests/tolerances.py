@@ -55,17 +55,17 @@ RADIAL_EPS = 16  # 256 Gaussians of a length, projected; measured 1
 SINGLE_PRECISION = 1e-4  # relative; float32 against float64, small outputs included; measured 3e-5
 
 # Peers.
-PEER_ANGLE_EPS = 64  # phasors of converted phases, N <= 10; sums of phases, measured 12
+PEER_ANGLE_EPS = 128  # converted phases and their meshes; sums of phases, measured 38
 PEER_REBUILD_EPS = 128  # decompositions by interferometer, N <= 10; measured 65, in crosses
 PEER_SEARCH = 1e-7  # largest entry; Perceval minimises to 1e-6 squared; measured 1.3e-8
-WRONG_CONVENTION = 0.1  # lower bound; a transposed or conjugated mesh; measured from 0.5 on
+WRONG_CONVENTION = 0.1  # lower bound, largest entry; another convention; measured from 0.17 on
 
 # Moments and sensitivities.
 KS_STATISTIC = 2.5  # sqrt(n) times the largest gap; exceeded with probability 7e-6
 CORRECTED_ERROR = 0.1  # relative, sampled E_c; a few clipped MZIs carry it, 150 draws give 2-3 %
 MOMENTS_F32 = 3e-5  # relative; exact moments of up to 100 shifters in float32
 FINITE_DIFFERENCE = 1e-6  # relative; central differences of exact moments in float64
-SENSITIVITY_MEMORY_MB = 1000  # peak of a process, 256 x 256 weights on 16 x 16 tiles; measured 520
+SENSITIVITY_MEMORY_MB = 1000  # peak of a process, 256 x 256 weights on 16 x 16 tiles; measured 630
 
 # Photonic layers and fits.
 FIT_F64 = 1e-13  # relative error E of a reachable target; measured 2e-15 for N <= 32
@@ -73,5 +73,7 @@ FIT_EVALUATIONS = 30  # upper bound with an exact Jacobian, quadratic at the end
 FOLD_EPS = 128  # folded settings of up to 20 rad, 2 eps each before; measured 38 for N <= 16
 EASED = 0.5  # upper bound of the loss after a few steps, relative to its start; measured 0.18
 
+# Compiled kernels.
+SINE_EPS = 1  # absolute, of values up to 1; measured 0.72
 # Gradients of meshes.
 GRADIENT_EPS = 128  # relative to the largest entry; sums over up to 1,100 fields and all columns
