@@ -99,7 +99,7 @@ class LayerSlope(NamedTuple):
     """dE/ds [1/rad], growth of the relative error of its weights with the noise of its phases."""
 
 
-def sensitivity(program: Program, phase_std: float = 0.0) -> Sensitivity:
+def layer_sensitivity(program: Program, phase_std: float = 0.0) -> Sensitivity:
     """Derivatives of the error of a layer with respect to the noise of each phase shifter.
 
     Exact at any noise. Tiles are independent and taken in turn, so that the memory does not grow
@@ -169,4 +169,6 @@ def network_sensitivity(
         if isinstance(programs, Mapping)
         else ((program.name, program) for program in programs)
     )
-    return tuple(LayerSlope(name, sensitivity(layer, phase_std).slope) for name, layer in layers)
+    return tuple(
+        LayerSlope(name, layer_sensitivity(layer, phase_std).slope) for name, layer in layers
+    )

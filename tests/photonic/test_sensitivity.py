@@ -13,7 +13,7 @@ from photonic.layer_moments import expected_weight_error, num_shifters
 from photonic.mapping import map_linear
 from photonic.mesh_state import MESHES, MeshState, target_phases
 from photonic.realisation import weight_from_states
-from photonic.sensitivity import LayerSlope, network_sensitivity, sensitivity
+from photonic.sensitivity import LayerSlope, layer_sensitivity, network_sensitivity
 from tests.photonic.matrices import random_normal
 from tests.tolerances import CLOSED_FORM_F64, FINITE_DIFFERENCE, SENSITIVITY_MEMORY_MB
 
@@ -62,7 +62,7 @@ def test_square_slopes_are_those_of_one_perturbed_shifter(shape):
             states = {name: MeshState(part) for name, part in moved.items()}
             change = weight_from_states(program, states) - weight
             expected[mesh] += unit * change.square().sum() / (2 * step**2)
-    assert_slopes(sensitivity(program).square_slope, expected)
+    assert_slopes(layer_sensitivity(program).square_slope, expected)
 
 
 @every_shape
@@ -70,7 +70,8 @@ def test_square_slopes_are_those_of_one_perturbed_shifter(shape):
 def test_square_slopes_are_differences_of_the_exact_error(shape, std):
     program, step = layer(*shape), 1e-4
     expected = {
-        mesh: torch.zeros_like(part) for mesh, part in sensitivity(program).square_slope.items()
+        mesh: torch.zeros_like(part)
+        for mesh, part in layer_sensitivity(program).square_slope.items()
     }
     for mesh, unit in shifters(program):
         errors = [
@@ -81,7 +82,7 @@ def test_square_slopes_are_differences_of_the_exact_error(shape, std):
             for sign in (1, -1)
         ]
         expected[mesh] += unit * (errors[0] - errors[1]) / (2 * step)
-    assert_slopes(sensitivity(program, std).square_slope, expected)
+    assert_slopes(layer_sensitivity(program, std).square_slope, expected)
 
 
 @every_shape
@@ -89,7 +90,7 @@ def test_square_slopes_are_differences_of_the_exact_error(shape, std):
 def test_slope_is_that_of_the_relative_error(shape, std):
     """At 0 the error starts as slope times noise, elsewhere the central difference."""
     program, step = layer(*shape), 1e-5
-    result = sensitivity(program, std)
+    result = layer_sensitivity(program, std)
     assert result.relative_error == pytest.approx(relative_error(program, std), rel=CLOSED_FORM_F64)
     below = 0.0 if std == 0 else std - step
     rise = relative_error(program, std + step) - relative_error(program, below)
@@ -99,7 +100,7 @@ def test_slope_is_that_of_the_relative_error(shape, std):
 @every_shape
 def test_one_noisy_shifter_has_the_root_of_its_square_slope(shape):
     program, std = layer(*shape), 1e-5
-    result = sensitivity(program)
+    result = layer_sensitivity(program)
     for mesh in MESHES:
         slopes = result.square_slope[mesh]
         unit = torch.zeros_like(slopes)
@@ -112,7 +113,7 @@ def test_one_noisy_shifter_has_the_root_of_its_square_slope(shape):
 @every_noise
 def test_slopes_of_shifters_and_interferometers_sum_to_the_layer(shape, std):
     program = layer(*shape)
-    result = sensitivity(program, std)
+    result = layer_sensitivity(program, std)
     by_shifter, by_mzi = result.shifter_slopes(), result.mzi_slopes()
     total = sum(part.sum().item() for part in by_shifter.values())
     assert total == pytest.approx(result.slope, rel=CLOSED_FORM_F64)
@@ -127,10 +128,10 @@ def test_slopes_of_shifters_and_interferometers_sum_to_the_layer(shape, std):
 @every_noise
 def test_chunks_do_not_matter(monkeypatch, std):
     program = layer(9, 11, 4)
-    whole = sensitivity(program, std)
+    whole = layer_sensitivity(program, std)
     monkeypatch.setattr(layer_moments, "_CHUNK_NUMBERS", 1)
     with torch.no_grad():
-        single = sensitivity(program, std)
+        single = layer_sensitivity(program, std)
     assert single.square_error == pytest.approx(whole.square_error, rel=CLOSED_FORM_F64)
     for mesh in MESHES:
         gap = (single.square_slope[mesh] - whole.square_slope[mesh]).abs().max()
@@ -141,20 +142,20 @@ def test_chunks_do_not_matter(monkeypatch, std):
 def test_single_weight_has_no_slope_in_first_order():
     """Its phases turn the one amplitude; the real part falls in second order, E = 1 - cos."""
     program = map_linear([[-0.7]], tile=1)
-    assert sensitivity(program).relative_error == 0
-    assert abs(sensitivity(program).slope) <= FINITE_DIFFERENCE
-    result = sensitivity(program, 0.3)
+    assert layer_sensitivity(program).relative_error == 0
+    assert abs(layer_sensitivity(program).slope) <= FINITE_DIFFERENCE
+    result = layer_sensitivity(program, 0.3)
     rise = relative_error(program, 0.3 + 1e-5) - relative_error(program, 0.3 - 1e-5)
     assert result.slope == pytest.approx(rise / 2e-5, rel=FINITE_DIFFERENCE)
-    assert math.isfinite(sensitivity(program, 1e-9).slope)
+    assert math.isfinite(layer_sensitivity(program, 1e-9).slope)
 
 
 def test_table_of_a_network():
     small, large = layer(3, 3, 3, "small"), layer(8, 8, 8, "large")
     rows = network_sensitivity([large, small], 0.1)
     assert rows == (
-        LayerSlope("large", sensitivity(large, 0.1).slope),
-        LayerSlope("small", sensitivity(small, 0.1).slope),
+        LayerSlope("large", layer_sensitivity(large, 0.1).slope),
+        LayerSlope("small", layer_sensitivity(small, 0.1).slope),
     )
     named = network_sensitivity({"first": small, "second": large})
     assert [row.name for row in named] == ["first", "second"]
@@ -164,9 +165,9 @@ def test_table_of_a_network():
 def test_arguments_are_checked():
     for std in (-0.1, math.nan, math.inf):
         with pytest.raises(ValueError, match="`phase_std` must be finite and not negative, got"):
-            sensitivity(layer(3, 3, 3), std)
+            layer_sensitivity(layer(3, 3, 3), std)
     with pytest.raises(ValueError, match="the weights of 'dark' are zero, they have no relative"):
-        sensitivity(map_linear(torch.zeros(3, 3), tile=3, name="dark"))
+        layer_sensitivity(map_linear(torch.zeros(3, 3), tile=3, name="dark"))
 
 
 @pytest.mark.slow
@@ -174,8 +175,8 @@ def test_memory_of_a_large_layer():
     """A process of its own: 256 x 256 weights on 16 x 16 tiles."""
     code = (
         "import torch; from photonic.mapping import map_linear;"
-        "from photonic.sensitivity import sensitivity;"
-        "sensitivity(map_linear(torch.randn(256, 256, dtype=torch.float64), tile=16))"
+        "from photonic.sensitivity import layer_sensitivity;"
+        "layer_sensitivity(map_linear(torch.randn(256, 256, dtype=torch.float64), tile=16))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     peak_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
