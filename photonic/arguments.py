@@ -3,6 +3,7 @@
 Shape legend: N modes, M interferometers, R fields per mesh, B meshes.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,8 +18,10 @@ def given(**settings: Tensor | None) -> dict[str, Tensor]:
     return {name: part for name, part in settings.items() if part is not None}
 
 
-def batch_shapes(layout: MeshLayout, parts: dict[str, Tensor]) -> dict[str, torch.Size]:
-    """Leading dimensions of each argument, by name; they broadcast.
+def batch_shapes(
+    layout: MeshLayout, parts: dict[str, Tensor]
+) -> tuple[dict[str, torch.Size], torch.Size]:
+    """Leading dimensions of each argument, by name, and of all together.
 
     Raises:
         TypeError: if theta is neither float32 nor float64.
@@ -36,11 +39,11 @@ def batch_shapes(layout: MeshLayout, parts: dict[str, Tensor]) -> dict[str, torc
             raise ValueError(f"`{name}` must have shape (..., {expected}), got {tuple(shape)}")
         batches[name] = shape[: len(shape) - ndim]
     try:
-        torch.broadcast_shapes(*batches.values())
-    except RuntimeError as error:
+        joint = torch.Size(np.broadcast_shapes(*batches.values()))
+    except ValueError as error:
         shapes = {name: tuple(batch) for name, batch in batches.items()}
         raise ValueError(f"batch dimensions do not broadcast: {shapes}") from error
-    return batches
+    return batches, joint
 
 
 def _tails(layout: MeshLayout, parts: dict[str, Tensor]) -> dict[str, tuple[int | str, ...]]:

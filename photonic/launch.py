@@ -20,12 +20,12 @@ from photonic.kernels.trigonometry import LARGEST
 from photonic.layout import MeshLayout
 from photonic.threads import share
 
-_FORWARD_BLOCK, _BACKWARD_BLOCK = 64, 32
+_FORWARD_BLOCK, _BACKWARD_BLOCK = 128, 32
 """Fields per block: enough to pay for the coefficients, few enough that the rows stay in cache."""
 _CHUNK = 128
 """Fewest fields per item; more items mean more partial gradients."""
 _MAX_CHUNKS = 8
-_GRAIN = 2**18
+_GRAIN = 2**17
 """Interferometers times fields that are worth a thread."""
 
 _View = tuple[NDArray[Any], int, int, int]
@@ -44,7 +44,7 @@ def launch_forward(
     """Output fields (B, N, R), contiguous; arguments as ``numba_backend.propagate``."""
     n = layout.num_modes
     num_fields = n if fields is None else fields.shape[-1]
-    output = theta.new_empty(len(theta), n, num_fields, dtype=theta.dtype.to_complex())
+    output = _empty(len(theta), n, num_fields, theta.dtype)
     amplitude = None if arm_loss_db is None else db_to_amplitude(arm_loss_db)
     settings = _settings(theta, phi, output_phase, coupler_error, amplitude)
     sizes, chunks = _sizes(layout, num_fields, _FORWARD_BLOCK, theta.dtype)
@@ -87,7 +87,7 @@ def launch_backward(
     num_rows = 10 if wanted[5] else 4 if wanted[4] else 2
     per_mzi = theta.new_empty(meshes, chunks, num_rows, m)
     per_output = theta.new_empty(meshes, chunks, n)
-    per_field = torch.empty_like(output) if wanted[3] else None
+    per_field = _empty(*output.shape, dtype) if wanted[3] else None
     light = output
     if amplitude is not None and m:
         unit = torch.eye(n, dtype=dtype.to_complex())
@@ -115,6 +115,12 @@ def launch_backward(
         couplers,
         arms,
     )
+
+
+def _empty(meshes: int, n: int, num_fields: int, dtype: torch.dtype) -> Tensor:
+    """(B, N, R) complex fields, by numpy, which asks for huge pages where they pay."""
+    kind = np.complex64 if dtype == torch.float32 else np.complex128
+    return torch.from_numpy(np.empty((meshes, n, num_fields), kind))
 
 
 def _sum_chunks(partial: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ def transfer_matrix(
         arm_loss_db=arm_loss_db,
         stuck_phase=stuck_phase,
     )
-    batch_shape = torch.broadcast_shapes(*batch_shapes(layout, settings).values())
+    _, batch_shape = batch_shapes(layout, settings)
     columns = choose(theta, backend)(layout, **flattened(settings, batch_shape))
     return columns.reshape(*batch_shape, layout.num_modes, layout.num_modes)
 
@@ -112,8 +112,7 @@ def apply(
         stuck_phase=stuck_phase,
         fields=fields,
     )
-    batches = batch_shapes(layout, settings)
-    batch_shape = torch.broadcast_shapes(*batches.values())
+    batches, batch_shape = batch_shapes(layout, settings)
     rows = (*batch_shape, *fields.shape[-2:])
     if not any(map(len, (batch for name, batch in batches.items() if name != "fields"))):
         # One mesh for all fields: its coefficients are computed once.

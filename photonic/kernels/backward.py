@@ -10,8 +10,6 @@ The gradient of a complex number z is d/dRe z + i d/dIm z of the loss, as in tor
 
 from typing import Any
 
-import numpy as np
-
 from photonic.kernels.blocks import (
     NUM_ENTRIES,
     SEGMENT,
@@ -23,6 +21,7 @@ from photonic.kernels.blocks import (
 from photonic.kernels.compile import device, kernel
 from photonic.kernels.fields import place, read_fields, write_fields
 from photonic.kernels.forward import block_row, couple, set_turns, turn_rows
+from photonic.kernels.scratch import zeros
 from photonic.kernels.simd import constant, load, store, total
 
 NUM_GRADIENTS = 10
@@ -58,12 +57,18 @@ def backpropagate(
     first, last, chunks = items
     n, m, num_fields, chunk, width = sizes
     per_mzi, num_rows, per_output, input_gradient = results
-    dtype, lanes, has_arms = settings[0].dtype, vectors[0], settings[4].size > 0
-    planes = new_planes(settings[0])
-    blocks = np.empty((2 * NUM_ENTRIES + NUM_GRADIENTS, SEGMENT), dtype)
-    turns = np.zeros((3, (n + lanes - 1) // lanes * lanes), dtype)
-    rows = np.empty((4, n * width), dtype)  # light and gradient, real and imaginary
-    trail = np.empty(4 * m * width if has_arms else 0, dtype)
+    like, lanes, has_arms = settings[0], vectors[0], settings[4].size > 0
+    planes, entries = new_planes(like), zeros(NUM_ENTRIES * SEGMENT, like)
+    inner, gradients = zeros(NUM_ENTRIES * SEGMENT, like), zeros(NUM_GRADIENTS * SEGMENT, like)
+    turns = zeros(3 * (n + lanes), like)
+    xr, xi, gr, gi = (
+        zeros(n * width, like),
+        zeros(n * width, like),
+        zeros(n * width, like),
+        zeros(n * width, like),
+    )
+    rows = (xr, xi, gr, gi)  # light and gradient, real and imaginary
+    trail = zeros(4 * m * width if has_arms else 0, like)
     for item in range(first, last):
         mesh, part = item // chunks, item % chunks
         set_turns(turns, settings[2], mesh * n, n, vectors)
@@ -73,29 +78,26 @@ def backpropagate(
         item_gradient[:] = 0
         for start in range(part * chunk, min(num_fields, (part + 1) * chunk), width):
             count, shape = min(width, num_fields - start), (n, width)
-            xr, xi, gr, gi = rows[0], rows[1], rows[2], rows[3]
             read_fields(xr, xi, shape, light[0], place(light, mesh, start, lanes), count)
             read_fields(gr, gi, shape, gradient[0], place(gradient, mesh, start, lanes), count)
-            turn_rows(gr, gi, shape, turns[1], turns[2], lanes, -1.0)
+            turn_rows(gr, gi, shape, turns, lanes, -1.0)
             if has_arms:
                 for k in range(0, m, SEGMENT):
                     _set_segment(
-                        planes, blocks, mesh * m + k, min(SEGMENT, m - k), settings, vectors
+                        planes, entries, mesh * m + k, min(SEGMENT, m - k), settings, vectors
                     )
-                    _follow(rows, wiring, k, min(SEGMENT, m - k), blocks, trail, width, lanes)
+                    _follow(rows, wiring, k, min(SEGMENT, m - k), entries, trail, width, lanes)
             else:
-                turn_rows(xr, xi, shape, turns[1], turns[2], lanes, -1.0)
+                turn_rows(xr, xi, shape, turns, lanes, -1.0)
             _add_phases(screen_gradient, rows, shape, lanes)
             for k in range((m - 1) // SEGMENT * SEGMENT, -1, -SEGMENT):
                 size = min(SEGMENT, m - k)
-                _set_segment(planes, blocks, mesh * m + k, size, settings, vectors)
-                _undo_segment(rows, wiring, k, size, blocks, trail, width, lanes)
-                set_gradients(
-                    planes, blocks[NUM_ENTRIES:], blocks[2 * NUM_ENTRIES :], size, lanes, has_arms
-                )
+                _set_segment(planes, entries, mesh * m + k, size, settings, vectors)
+                _undo_segment(rows, wiring, k, size, entries, inner, trail, width, lanes)
+                set_gradients(planes, inner, gradients, size, lanes, has_arms)
                 for row in range(num_rows):
                     for i in range(size):
-                        item_gradient[row * m + k + i] += blocks[2 * NUM_ENTRIES + row, i]
+                        item_gradient[row * m + k + i] += gradients[row * SEGMENT + i]
             if input_gradient[0].size:
                 target = place(input_gradient, mesh, start, lanes)
                 write_fields(gr, gi, shape, input_gradient[0], target, count)
@@ -103,11 +105,11 @@ def backpropagate(
 
 @device
 def _set_segment(
-    planes: Any, blocks: Any, start: int, size: int, settings: Any, vectors: Any
+    planes: Any, entries: Any, start: int, size: int, settings: Any, vectors: Any
 ) -> None:
     """Planes and entries of a segment."""
     set_planes(planes, start, size, settings, vectors)
-    set_entries(planes, blocks, size, vectors[0], settings[4].size > 0)
+    set_entries(planes, entries, size, vectors[0], settings[4].size > 0)
 
 
 @device
@@ -126,11 +128,13 @@ def _follow(
     for k in range(size):
         u, v = wiring[0][start + k] * width, wiring[1][start + k] * width
         t = 4 * (start + k) * width
-        for j in range(0, width, lanes):
+        j = 0
+        while j < width:
             store(trail, t + j, load(re, u + j))
             store(trail, t + width + j, load(im, u + j))
             store(trail, t + 2 * width + j, load(re, v + j))
             store(trail, t + 3 * width + j, load(im, v + j))
+            j += lanes
         couple(re, im, u, v, width, entries, k, lanes)
 
 
@@ -140,19 +144,20 @@ def _undo_segment(
     wiring: Any,
     start: int,
     size: int,
-    blocks: Any,
+    entries: Any,
+    inner: Any,
     trail: Any,
     width: int,
     lanes: int,
 ) -> None:
-    """Step back through a segment; H of its blocks is left in the planes behind their entries."""
+    """Step back through a segment; H of its blocks goes into ``inner``."""
     for k in range(size - 1, -1, -1):
         u, v = wiring[0][start + k] * width, wiring[1][start + k] * width
         if trail.size:
             t = 4 * (start + k) * width
-            _undo_from_trail(rows, u, v, width, blocks, k, trail, t, lanes)
+            _undo_from_trail(rows, u, v, width, entries, inner, k, trail, t, lanes)
         else:
-            _undo(rows, u, v, width, blocks, k, lanes)
+            _undo(rows, u, v, width, entries, inner, k, lanes)
 
 
 @device
@@ -161,22 +166,27 @@ def _add_phases(screen_gradient: Any, rows: Any, shape: Any, lanes: int) -> None
     n, width = shape
     for y in range(n):
         phase = constant(load(rows[0], 0), 0.0, 0.0)
-        for j in range(y * width, (y + 1) * width, lanes):
+        j = y * width
+        while j < (y + 1) * width:
             phase = phase + (
                 load(rows[3], j) * load(rows[0], j) - load(rows[2], j) * load(rows[1], j)
             )
+            j += lanes
         screen_gradient[y] += total(phase)
 
 
 @device
-def _undo(rows: Any, u: int, v: int, width: int, blocks: Any, k: int, lanes: int) -> None:
+def _undo(
+    rows: Any, u: int, v: int, width: int, entries: Any, inner: Any, k: int, lanes: int
+) -> None:
     """Step back through a lossless block: light and gradient times its conjugate transpose."""
-    ar, ai, br, bi = block_row(blocks, 0, k)
-    cr, ci, dr, di = block_row(blocks, 4, k)
+    ar, ai, br, bi = block_row(entries, 0, k)
+    cr, ci, dr, di = block_row(entries, 4, k)
     zero = constant(ar, 0.0, 0.0)
     h0, h1, h2, h3, h4, h5, h6, h7 = zero, zero, zero, zero, zero, zero, zero, zero
     xre, xim, gre, gim = rows[0], rows[1], rows[2], rows[3]
-    for j in range(0, width, lanes):
+    j = 0
+    while j < width:
         xr, xi, yr, yi = load(xre, u + j), load(xim, u + j), load(xre, v + j), load(xim, v + j)
         pr, pi = ar * xr + ai * xi + cr * yr + ci * yi, ar * xi - ai * xr + cr * yi - ci * yr
         qr, qi = br * xr + bi * xi + dr * yr + di * yi, br * xi - bi * xr + dr * yi - di * yr
@@ -193,7 +203,8 @@ def _undo(rows: Any, u: int, v: int, width: int, blocks: Any, k: int, lanes: int
         h2, h3 = h2 + xr * qr + xi * qi, h3 + xr * qi - xi * qr
         h4, h5 = h4 + yr * pr + yi * pi, h5 + yr * pi - yi * pr
         h6, h7 = h6 + yr * qr + yi * qi, h7 + yr * qi - yi * qr
-    _set_inner(blocks, k, h0, h1, h2, h3, h4, h5, h6, h7)
+        j += lanes
+    _set_inner(inner, k, h0, h1, h2, h3, h4, h5, h6, h7)
 
 
 @device
@@ -202,19 +213,21 @@ def _undo_from_trail(
     u: int,
     v: int,
     width: int,
-    blocks: Any,
+    entries: Any,
+    inner: Any,
     k: int,
     trail: Any,
     t: int,
     lanes: int,
 ) -> None:
     """Step back through a lossy block: the light comes from the trail."""
-    ar, ai, br, bi = block_row(blocks, 0, k)
-    cr, ci, dr, di = block_row(blocks, 4, k)
+    ar, ai, br, bi = block_row(entries, 0, k)
+    cr, ci, dr, di = block_row(entries, 4, k)
     zero = constant(ar, 0.0, 0.0)
     h0, h1, h2, h3, h4, h5, h6, h7 = zero, zero, zero, zero, zero, zero, zero, zero
     gre, gim = rows[2], rows[3]
-    for j in range(0, width, lanes):
+    j = 0
+    while j < width:
         pr, pi = load(trail, t + j), load(trail, t + width + j)
         qr, qi = load(trail, t + 2 * width + j), load(trail, t + 3 * width + j)
         xr, xi, yr, yi = load(gre, u + j), load(gim, u + j), load(gre, v + j), load(gim, v + j)
@@ -226,18 +239,19 @@ def _undo_from_trail(
         h2, h3 = h2 + xr * qr + xi * qi, h3 + xr * qi - xi * qr
         h4, h5 = h4 + yr * pr + yi * pi, h5 + yr * pi - yi * pr
         h6, h7 = h6 + yr * qr + yi * qi, h7 + yr * qi - yi * qr
-    _set_inner(blocks, k, h0, h1, h2, h3, h4, h5, h6, h7)
+        j += lanes
+    _set_inner(inner, k, h0, h1, h2, h3, h4, h5, h6, h7)
 
 
 @device
 def _set_inner(
-    blocks: Any, k: int, h0: Any, h1: Any, h2: Any, h3: Any, h4: Any, h5: Any, h6: Any, h7: Any
+    inner: Any, k: int, h0: Any, h1: Any, h2: Any, h3: Any, h4: Any, h5: Any, h6: Any, h7: Any
 ) -> None:
-    blocks[NUM_ENTRIES, k] = total(h0)
-    blocks[NUM_ENTRIES + 1, k] = total(h1)
-    blocks[NUM_ENTRIES + 2, k] = total(h2)
-    blocks[NUM_ENTRIES + 3, k] = total(h3)
-    blocks[NUM_ENTRIES + 4, k] = total(h4)
-    blocks[NUM_ENTRIES + 5, k] = total(h5)
-    blocks[NUM_ENTRIES + 6, k] = total(h6)
-    blocks[NUM_ENTRIES + 7, k] = total(h7)
+    inner[k] = total(h0)
+    inner[1 * SEGMENT + k] = total(h1)
+    inner[2 * SEGMENT + k] = total(h2)
+    inner[3 * SEGMENT + k] = total(h3)
+    inner[4 * SEGMENT + k] = total(h4)
+    inner[5 * SEGMENT + k] = total(h5)
+    inner[6 * SEGMENT + k] = total(h6)
+    inner[7 * SEGMENT + k] = total(h7)

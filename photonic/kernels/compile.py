@@ -19,10 +19,13 @@ _OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Entry point called from Python: compiled for each type of arguments at its first call."""
-    dispatcher = numba.njit(cache=True, **_OPTIONS)(function)
-    file = getattr(dispatcher._cache, "_cache_file", None)
-    if file is not None:  # None where no directory can be written: compiled in every process
-        file._source_stamp = (file._source_stamp, source_digest())
+    dispatcher = numba.njit(**_OPTIONS)(function)
+    try:
+        dispatcher.enable_caching()
+    except RuntimeError:  # no directory can be written: compiled anew in every process
+        return dispatcher
+    file = dispatcher._cache._cache_file
+    file._source_stamp = (file._source_stamp, source_digest())
     return dispatcher
 
 

@@ -45,10 +45,12 @@ def read_fields(re: Any, im: Any, shape: Any, array: Any, at: Any, count: int) -
     whole = count // lanes * lanes if step_r == 2 else 0
     for y in range(n):
         row, start = y * width, offset + y * step_y
-        for r in range(0, whole, lanes):
+        r = 0
+        while r < whole:
             real, imag = load_pairs(array, start + 2 * r)
             store(re, row + r, real)
             store(im, row + r, imag)
+            r += lanes
         for r in range(whole, count):
             re[row + r] = array[start + r * step_r]
             im[row + r] = array[start + r * step_r + 1]
@@ -65,8 +67,10 @@ def write_fields(re: Any, im: Any, shape: Any, array: Any, at: Any, count: int) 
     whole = count // lanes * lanes if step_r == 2 else 0
     for y in range(n):
         row, start = y * width, offset + y * step_y
-        for r in range(0, whole, lanes):
+        r = 0
+        while r < whole:
             store_pairs(array, start + 2 * r, load(re, row + r), load(im, row + r))
+            r += lanes
         for r in range(whole, count):
             array[start + r * step_r] = re[row + r]
             array[start + r * step_r + 1] = im[row + r]

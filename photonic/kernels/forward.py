@@ -11,6 +11,7 @@ import numpy as np
 from photonic.kernels.blocks import NUM_ENTRIES, SEGMENT, new_planes, set_entries, set_planes
 from photonic.kernels.compile import device, kernel
 from photonic.kernels.fields import place, read_fields, set_identity, write_fields
+from photonic.kernels.scratch import copy, zeros
 from photonic.kernels.simd import constant, load, splat, store
 from photonic.kernels.trigonometry import sines
 
@@ -34,11 +35,10 @@ def propagate(
     """
     first, last, chunks = items
     n, m, num_fields, chunk, width = sizes
-    dtype, lanes = settings[0].dtype, vectors[0]
-    planes = new_planes(settings[0])
-    entries = np.empty((NUM_ENTRIES, SEGMENT), dtype)
-    turns = np.zeros((3, (n + lanes - 1) // lanes * lanes), dtype)
-    re, im = np.empty(n * width, dtype), np.empty(n * width, dtype)
+    like, lanes = settings[0], vectors[0]
+    planes, entries = new_planes(like), zeros(NUM_ENTRIES * SEGMENT, like)
+    turns = zeros(3 * (n + lanes), like)
+    re, im = zeros(n * width, like), zeros(n * width, like)
     is_dark = np.zeros(n, np.bool_)
     for item in range(first, last):
         mesh, part = item // chunks, item % chunks
@@ -49,38 +49,56 @@ def propagate(
                 read_fields(re, im, shape, fields[0], place(fields, mesh, start, lanes), count)
             else:
                 set_identity(re, im, is_dark, shape, start)
+            num_dark = is_dark.sum()
             for k in range(0, m, SEGMENT):
                 size = min(SEGMENT, m - k)
                 set_planes(planes, mesh * m + k, size, settings, vectors)
                 set_entries(planes, entries, size, lanes, settings[4].size > 0)
-                _pass_segment(re, im, is_dark, wiring, k, size, entries, width, lanes)
-            turn_rows(re, im, shape, turns[1], turns[2], lanes, 1.0)
+                if num_dark:
+                    _pass_dark(re, im, is_dark, wiring, k, size, entries, width, lanes)
+                    num_dark = is_dark.sum()
+                else:
+                    _pass(re, im, wiring, k, size, entries, width, lanes)
+            turn_rows(re, im, shape, turns, lanes, 1.0)
             write_fields(re, im, shape, output[0], place(output, mesh, start, lanes), count)
 
 
 @device
 def set_turns(turns: Any, screen: Any, start: int, n: int, vectors: Any) -> None:
-    """Phase, sine and cosine of the output screen of one mesh."""
-    for y in range(n):
-        turns[0, y] = screen[start + y]
-    sines(turns[0], turns[1], turns[2], n, vectors)
+    """Phases of the output screen of one mesh, their sines and their cosines."""
+    copy(turns, 0, screen, start, n, vectors[0])
+    sines(turns, 0, turns.size // 3, n, vectors)
 
 
 @device
-def turn_rows(re: Any, im: Any, shape: Any, sin: Any, cos: Any, lanes: int, sign: float) -> None:
-    """Multiply row y by cos[y] + i sign sin[y]."""
+def turn_rows(re: Any, im: Any, shape: Any, turns: Any, lanes: int, sign: float) -> None:
+    """Multiply each row by exp(i sign phase)."""
     n, width = shape
+    step = turns.size // 3
     for y in range(n):
-        c, s = splat(cos[y]), splat(sin[y])
+        s, c = splat(turns[step + y]), splat(turns[2 * step + y])
         s = s * constant(s, sign, sign)
-        for j in range(y * width, (y + 1) * width, lanes):
+        j = y * width
+        while j < (y + 1) * width:
             real, imag = load(re, j), load(im, j)
             store(re, j, c * real - s * imag)
             store(im, j, c * imag + s * real)
+            j += lanes
 
 
 @device
-def _pass_segment(
+def _pass(
+    re: Any, im: Any, wiring: Any, start: int, size: int, entries: Any, width: int, lanes: int
+) -> None:
+    """Interferometers of a segment in turn."""
+    upper, lower = wiring
+    for k in range(size):
+        u, v = upper[start + k], lower[start + k]
+        couple(re, im, u * width, v * width, width, entries, k, lanes)
+
+
+@device
+def _pass_dark(
     re: Any,
     im: Any,
     is_dark: Any,
@@ -107,20 +125,22 @@ def couple(re: Any, im: Any, u: int, v: int, width: int, entries: Any, k: int, l
     """(upper, lower) <- M (upper, lower) on the rows that start at u and v."""
     ar, ai, br, bi = block_row(entries, 0, k)
     cr, ci, dr, di = block_row(entries, 4, k)
-    for j in range(0, width, lanes):
+    j = 0
+    while j < width:
         xr, xi, yr, yi = load(re, u + j), load(im, u + j), load(re, v + j), load(im, v + j)
         store(re, u + j, ar * xr - ai * xi + br * yr - bi * yi)
         store(im, u + j, ar * xi + ai * xr + br * yi + bi * yr)
         store(re, v + j, cr * xr - ci * xi + dr * yr - di * yi)
         store(im, v + j, cr * xi + ci * xr + dr * yi + di * yr)
+        j += lanes
 
 
 @device
 def block_row(entries: Any, row: int, k: int) -> Any:
     """Four real numbers of block k, in every lane."""
     return (
-        splat(entries[row, k]),
-        splat(entries[row + 1, k]),
-        splat(entries[row + 2, k]),
-        splat(entries[row + 3, k]),
+        splat(entries[row * SEGMENT + k]),
+        splat(entries[(row + 1) * SEGMENT + k]),
+        splat(entries[(row + 2) * SEGMENT + k]),
+        splat(entries[(row + 3) * SEGMENT + k]),
     )

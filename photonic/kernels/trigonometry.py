@@ -38,28 +38,32 @@ _S3, _S5, _S7, _S9, _S11, _S13, _S15, _S17 = (
 
 
 @device
-def sines(x: Any, sin: Any, cos: Any, count: int, vectors: Any) -> None:
-    """Sines and cosines of ``count`` elements of arrays padded to whole vectors.
+def sines(angles: Any, at: int, step: int, count: int, vectors: Any) -> None:
+    """Sines and cosines of ``count`` angles, in the same array.
 
     Args:
-        x: angles.
-        sin: filled with sin x.
-        cos: filled with cos x.
-        count: elements; beyond ``vectors[1]`` in size they go to the library's functions.
+        angles: one-dimensional; the angles from ``at`` on, padded to whole vectors, their sines
+            from ``at + step`` on and their cosines from ``at + 2 step`` on.
+        at: first angle.
+        step: distance of the three.
+        count: number of angles; those beyond ``vectors[1]`` in size go to the library's functions.
         vectors: lanes, and the entry of ``LARGEST`` for the dtype.
     """
     lanes, largest = vectors
     is_beyond = False
-    for k in range(0, count, lanes):
-        angle = load(x, k)
-        s, c = sine_cosine(angle)
-        store(sin, k, s)
-        store(cos, k, c)
+    k = at
+    while k < at + count:
+        angle = load(angles, k)
+        sin, cos = sine_cosine(angle)
+        store(angles, k + step, sin)
+        store(angles, k + 2 * step, cos)
         is_beyond |= exceeds(absolute(angle), largest)
+        k += lanes
     if is_beyond:
-        for k in range(count):
-            if abs(x[k]) > largest:
-                sin[k], cos[k] = math.sin(x[k]), math.cos(x[k])
+        for k in range(at, at + count):
+            if abs(angles[k]) > largest:
+                angles[k + step] = math.sin(angles[k])
+                angles[k + 2 * step] = math.cos(angles[k])
 
 
 @device

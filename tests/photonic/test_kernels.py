@@ -28,8 +28,8 @@ SPECIAL = [0.0, -0.0, 1e-30, 0.5, 1.0, -1.0, 2.0, 3.0, 4.0, 1e4, 1e7, 1e30]
 
 
 @kernel
-def compute_sines(x, sin, cos, count, vectors):
-    sines(x, sin, cos, count, vectors)
+def compute_sines(angles, step, count, vectors):
+    sines(angles, 0, step, count, vectors)
 
 
 def sine_and_cosine(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +37,7 @@ def sine_and_cosine(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     width, largest = vectors(torch.from_numpy(x).dtype)
     padded = np.zeros((3, -(-x.size // width) * width), x.dtype)
     padded[0, : x.size] = x
-    compute_sines(*padded, x.size, (width, largest))
+    compute_sines(padded.reshape(-1), padded.shape[1], x.size, (width, largest))
     return padded[1, : x.size], padded[2, : x.size]
 
 
