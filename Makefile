@@ -1,10 +1,12 @@
 # Two commands on a fresh machine: `make demo` and `make test`.
+# `make peers` compares with other programs, `make bench` measures speed.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PEERS := $(VENV)/.peers
 
-.PHONY: demo test slow lint clean
+.PHONY: demo test slow peers bench lint clean
 
 demo: $(STAMP)
 	$(BIN)/lightframe demo
@@ -15,6 +17,12 @@ test: $(STAMP) lint
 slow: $(STAMP)
 	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -m slow
 
+peers: $(PEERS)
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -n auto -m peers
+
+bench: $(PEERS)
+	$(BIN)/lightframe bench core
+
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -23,6 +31,10 @@ lint: $(STAMP)
 $(STAMP): setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
+	touch $@
+
+$(PEERS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,peers]"
 	touch $@
 
 clean:

@@ -20,6 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+bench_app = typer.Typer(help="Measure speed and memory.", no_args_is_help=True)
+app.add_typer(bench_app, name="bench")
+
 DEFAULT_CHECKPOINT = "refractive_index"
 DEFAULT_AUXILIARY = "dielectric:gap,dielectric:eps_t,elastic:K,elastic:G,formation:ef,piezo:eij_max"
 
@@ -263,6 +266,25 @@ def verify(
     errors = jobs.verify(directory, checkpoint)
     print_verification(errors)
     jobs.require_same_weights(errors)
+
+
+@bench_app.command("core")
+def bench_core(
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Directory to create; default: runs/bench-core, -2, ..."),
+    ] = None,
+    threads: Annotated[str, typer.Option(help="Numbers of threads, by commas.")] = "1,2",
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer sizes and turns.")] = False,
+) -> None:
+    """Time the mesh engine against sgemm, torch and peers; write JSON and a plot."""
+    from experiments import jobs
+    from experiments.sweep import parse_numbers
+
+    counts = parse_numbers(threads)
+    if not all(count == int(count) >= 1 for count in counts):
+        raise ValueError(f"--threads takes whole numbers from 1 on, got {threads!r}")
+    jobs.bench_core(out, tuple(map(int, counts)), is_quick=quick)
 
 
 def _hardware(name: str | None):

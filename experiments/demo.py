@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from experiments.console import (
     print_results,
 )
 from experiments.mapped import MappedModel, MappingSettings, load_mapped
-from experiments.output import OutputDirectory
+from experiments.output import OutputDirectory, free_directory
 from experiments.record import RunRecord
 from experiments.results import read_results
 from experiments.training_info import TrainingInfo
@@ -27,7 +26,6 @@ from photonic import load_hardware
 
 CHECKPOINT = "refractive_index"
 HARDWARE = "soi_lab_good"
-RUNS = Path("runs")
 SEED = 0
 
 
@@ -62,7 +60,7 @@ def run_demo(out: Path | None, *, is_quick: bool) -> Path:
     model = load_checkpoint(CHECKPOINT)
     info = TrainingInfo.of(model)
     record = RunRecord.capture("lightframe demo", asdict(size), SEED, info.data_sha256)
-    output = OutputDirectory(_free_directory() if out is None else out, record.key)
+    output = OutputDirectory(free_directory("demo") if out is None else out, record.key)
     place = output.partial
 
     console.rule("1  The network on crystals it has not seen")
@@ -122,8 +120,3 @@ def _studies(place: Path, size: DemoSize) -> None:
 def _show(directory: Path, study: Callable[[Path], xr.Dataset]) -> None:
     """Print the results in ``directory``; the study makes them if they are not there yet."""
     print_results(read_results(directory) if directory.exists() else study(directory))
-
-
-def _free_directory() -> Path:
-    names = itertools.chain(["demo"], (f"demo-{number}" for number in itertools.count(2)))
-    return next(RUNS / name for name in names if not (RUNS / name).exists())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,8 @@ import torch
 import xarray as xr
 
 from experiments.accuracy import Accuracy, accuracy_table, write_accuracy
+from experiments.bench.core import FULL, NUM_STEPS, QUICK, measure_core
+from experiments.bench.report import print_measurements, write_measurements
 from experiments.chips_run import ChipSetting, ChipStudy
 from experiments.console import console, print_accuracy, progress
 from experiments.drift import HOURS, SCENARIO_RATE, drift_settings, drifting_hardware
@@ -23,7 +27,7 @@ from experiments.mapped import (
     map_model,
     save_mapped,
 )
-from experiments.output import OutputDirectory, prepare_file, refuse_existing
+from experiments.output import OutputDirectory, free_directory, prepare_file, refuse_existing
 from experiments.record import RunRecord
 from experiments.results import Axis
 from experiments.sweep import parse_noise, parse_numbers, sweep_settings
@@ -265,6 +269,30 @@ def require_same_weights(errors: dict[str, dict[str, float | None]]) -> None:
             f"the files do not hold the weights of this checkpoint: {layer} differs by "
             f"{errors[layer]['phase']:.1e}"
         )
+
+
+def bench_core(out: Path | None, threads: tuple[int, ...], *, is_quick: bool) -> Path:
+    """Run the benchmark of the mesh engine; shown, and written as JSON and a figure.
+
+    Args:
+        out: directory to create; None takes the first free one of runs/bench-core, -2, ...
+        threads: numbers of threads, one after the other.
+        is_quick: fewer sizes and turns.
+
+    Raises:
+        FileExistsError: if ``out`` exists.
+    """
+    effort = QUICK if is_quick else FULL
+    config = {"threads": threads, **asdict(effort), "cpu": platform.processor()}
+    record = RunRecord.capture(command_line(), config, 0, {})
+    output = OutputDirectory(free_directory("bench-core") if out is None else out, record.key)
+    with progress("Measurements", NUM_STEPS * len(threads)) as advance:
+        measurements = list(measure_core(effort, threads, advance))
+    print_measurements(measurements)
+    write_measurements(measurements, record, output.partial)
+    path = output.finish()
+    console.print(f"figures as JSON and plot: {path}")
+    return path
 
 
 def _data_sha256(model: CrystalModel) -> dict[str, str]:

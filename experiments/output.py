@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import os
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 RUN_FILE = "run.json"
+RUNS = Path("runs")
+"""Where results go that were not given a place."""
 
 
 class OutputDirectory:
@@ -83,6 +86,12 @@ def _read_vector(path: Path) -> Floats | None:
     except (OSError, ValueError, EOFError):
         return None
     return value if value.dtype == np.float64 else None
+
+
+def free_directory(name: str) -> Path:
+    """The first of runs/NAME, runs/NAME-2, ... that does not exist."""
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(RUNS / name for name in names if not (RUNS / name).exists())
 
 
 def refuse_existing(path: Path) -> None:

@@ -15,6 +15,7 @@ _PACKAGES = (
     "lightframe",
     "torch",
     "numpy",
+    "numba",
     "scipy",
     "pymatgen",
     "spglib",

@@ -205,6 +205,10 @@ MISTAKES = {
         "labels must have different names",
     ),
     "checkpoint without fold": (checkpoint_without_fold, "test_fold"),
+    "no threads": (
+        lambda place: ["bench", "core", "--threads", "0", "--out", "new"],
+        "whole numbers from 1 on",
+    ),
     "no export": (lambda place: ["verify", "mapped"], "manifest"),
     "unknown data set": (
         lambda place: ["train", "--dataset", "dielectirc", "--out", "new"],

@@ -71,37 +71,44 @@ def test_mesh_without_loss_is_unitary(layout, seed, dtype):
     assert_unitary(transfer_matrix(layout, *settings, coupler_error=coupler_error))
 
 
+@pytest.mark.parametrize("dtype", REAL_DTYPES)
 @given(layout=layouts, seed=seeds)
-def test_mesh_with_loss_never_amplifies(layout, seed):
-    settings, defects = random_settings(layout, seed), random_defects(layout, seed)
+def test_mesh_with_loss_never_amplifies(layout, seed, dtype):
+    settings = random_settings(layout, seed, dtype=dtype)
+    defects = random_defects(layout, seed, dtype=dtype)
     lossy = transfer_matrix(layout, *settings, **defects)
-    slack = UNITARITY_EPS * torch.finfo(torch.float64).eps
+    slack = UNITARITY_EPS * torch.finfo(dtype).eps
     assert torch.linalg.svdvals(lossy).max() <= 1 + slack
     defects["insertion_loss_db"] = defects["insertion_loss_db"] + 1.0
     lossier = transfer_matrix(layout, *settings, **defects)
     assert lossier.abs().square().sum() <= lossy.abs().square().sum() * (1 + slack)
 
 
+@pytest.mark.parametrize("dtype", REAL_DTYPES)
 @given(seed=seeds)
-def test_losses_add_in_db(seed):
+def test_losses_add_in_db(seed, dtype):
     layout = MeshLayout.clements(2)
-    settings, first, second = random_settings(layout, seed), *random_normal(seed, 2, 1).abs()
+    settings = random_settings(layout, seed, dtype=dtype)
+    first, second = random_normal(seed, 2, 1, dtype=dtype).abs()
     both = transfer_matrix(layout, *settings, insertion_loss_db=first + second)
     one = transfer_matrix(layout, *settings, insertion_loss_db=second)
     assert_close(both, db_to_amplitude(first) * one, MESH_EPS)
 
 
+@pytest.mark.parametrize("dtype", REAL_DTYPES)
 @given(layout=layouts, seed=seeds)
-def test_zero_defects_change_nothing(layout, seed):
-    settings = random_settings(layout, seed)
-    zeros = {name: 0 * part for name, part in random_defects(layout, seed).items()}
+def test_zero_defects_change_nothing(layout, seed, dtype):
+    settings = random_settings(layout, seed, dtype=dtype)
+    defects = random_defects(layout, seed, dtype=dtype)
+    zeros = {name: 0 * part for name, part in defects.items()}
     ideal = transfer_matrix(layout, *settings)
     assert_close(transfer_matrix(layout, *settings, **zeros), ideal, MESH_EPS)
 
 
+@pytest.mark.parametrize("dtype", REAL_DTYPES)
 @given(layout=layouts, seed=seeds)
-def test_phases_repeat_after_two_pi(layout, seed):
-    settings = random_settings(layout, seed)
+def test_phases_repeat_after_two_pi(layout, seed, dtype):
+    settings = random_settings(layout, seed, dtype=dtype)
     turned = [part + 2 * PI for part in settings]
     assert_close(
         transfer_matrix(layout, *turned), transfer_matrix(layout, *settings), UNITARITY_EPS
@@ -146,10 +153,34 @@ def test_fields_pass_as_through_the_matrix(layout, seed, num_fields, dtype):
     assert_close(out, fields @ matrix.transpose(-1, -2), UNITARITY_EPS)
 
 
+@pytest.mark.parametrize("dtype", REAL_DTYPES)
+@given(num_modes=st.integers(1, 8), seed=seeds, first=st.integers(0, 4), second=st.integers(0, 7))
+def test_meshes_in_series_are_one_mesh(num_modes, seed, first, second, dtype):
+    """An even number of columns, then more: the matrices multiply, the later one from the left."""
+    layout = MeshLayout.rectangular(num_modes, 2 * first + second)
+    parts = MeshLayout.rectangular(num_modes, 2 * first), MeshLayout.rectangular(num_modes, second)
+    theta, phi, screen = random_settings(layout, seed, dtype=dtype)
+    defects = random_defects(layout, seed, dtype=dtype)
+    whole = transfer_matrix(layout, theta, phi, screen, **defects)
+    ranges = slice(0, parts[0].num_mzis), slice(parts[0].num_mzis, None)
+    before, behind = (
+        transfer_matrix(
+            part,
+            theta[mzis],
+            phi[mzis],
+            output_phase,
+            **{name: value[mzis] for name, value in defects.items()},
+        )
+        for part, mzis, output_phase in zip(parts, ranges, (0 * screen, screen), strict=True)
+    )
+    assert_close(whole, behind @ before, MESH_EPS)
+
+
+@pytest.mark.parametrize("dtype", REAL_DTYPES)
 @given(layout=layouts, seed=seeds)
-def test_mesh_is_linear_in_the_field(layout, seed):
-    settings = random_settings(layout, seed)
-    first, second = random_normal(seed, 2, 1, layout.num_modes, dtype=torch.complex128)
+def test_mesh_is_linear_in_the_field(layout, seed, dtype):
+    settings = random_settings(layout, seed, dtype=dtype)
+    first, second = random_normal(seed, 2, 1, layout.num_modes, dtype=dtype.to_complex())
     joint = apply(layout, *settings, 0.25 * first + 0.125j * second)
     parts = 0.25 * apply(layout, *settings, first) + 0.125j * apply(layout, *settings, second)
     assert_close(joint, parts, UNITARITY_EPS)
