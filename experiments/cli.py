@@ -245,6 +245,22 @@ def drift(
 
 
 @app.command()
+def sensitivity(
+    mapped: Mapped,
+    out: Out,
+    phase_std: Annotated[
+        float, typer.Option(min=0.0, help="Phase noise [rad] at which slopes are taken.")
+    ] = 0.0,
+) -> None:
+    """Rank layers and interferometers by what phase noise does to the weights (exact, no draws)."""
+    from experiments import jobs
+    from experiments.console import console
+
+    jobs.sensitivity(mapped, phase_std, out)
+    console.print(f"slopes of layers and interferometers: {out}")
+
+
+@app.command()
 def export(mapped: Mapped, out: Out) -> None:
     """Write phases, volts and DAC codes of every shifter as JSON and CSV."""
     from experiments import jobs

@@ -15,6 +15,7 @@ from rich.table import Table
 from experiments.accuracy import Accuracy
 from experiments.mapped import MappedModel
 from experiments.results import PER_CHIP
+from experiments.sensitivity import LayerSensitivity
 
 console = Console()
 SOURCES = ("phase", "voltage", "code")
@@ -112,6 +113,22 @@ def print_verification(errors: dict[str, dict[str, float | None]]) -> None:
     ]
     header = ("layer", "from phases", "from volts", "from DAC codes")
     print_table("Relative error of rebuilt weights", header, rows)
+
+
+def print_sensitivity(layers: Sequence[LayerSensitivity]) -> None:
+    """Growth of the error of each layer's weights with phase noise, the most sensitive first."""
+    rows = [
+        (
+            layer.name,
+            f"{layer.slope:.3f}",
+            f"{layer.largest_mzi:.4f}",
+            f"{layer.relative_error:.3g}",
+        )
+        for layer in layers
+    ]
+    header = ("layer", "slope [1/rad]", "largest MZI [1/rad]", "error")
+    title = "Relative error of weights: slope against the noise of all phases, and value"
+    print_table(title, header, rows)
 
 
 def print_largest_errors(errors: dict[str, dict[str, float | None]]) -> None:

@@ -16,7 +16,7 @@ from experiments.accuracy import Accuracy, accuracy_table, write_accuracy
 from experiments.bench.core import FULL, NUM_STEPS, QUICK, measure_core
 from experiments.bench.report import print_measurements, write_measurements
 from experiments.chips_run import ChipSetting, ChipStudy
-from experiments.console import console, print_accuracy, progress
+from experiments.console import console, print_accuracy, print_sensitivity, progress
 from experiments.drift import HOURS, SCENARIO_RATE, drift_settings, drifting_hardware
 from experiments.evaluation import HeldOut, chip_predictions, digital_predictions, load_held_out
 from experiments.mapped import (
@@ -30,6 +30,7 @@ from experiments.mapped import (
 from experiments.output import OutputDirectory, free_directory, prepare_file, refuse_existing
 from experiments.record import RunRecord
 from experiments.results import Axis
+from experiments.sensitivity import LayerSensitivity, mapped_sensitivity, write_sensitivity
 from experiments.sweep import parse_noise, parse_numbers, sweep_settings
 from experiments.training import TrainConfig, TrainingRun
 from experiments.training_data import load_training_data
@@ -269,6 +270,31 @@ def require_same_weights(errors: dict[str, dict[str, float | None]]) -> None:
             f"the files do not hold the weights of this checkpoint: {layer} differs by "
             f"{errors[layer]['phase']:.1e}"
         )
+
+
+def sensitivity(directory: Path, phase_std: float, out: Path) -> list[LayerSensitivity]:
+    """Sensitivity of all layers and interferometers of a mapped model to phase noise.
+
+    Args:
+        directory: mapped model.
+        phase_std: [rad] noise at which derivatives are taken.
+        out: directory to create.
+
+    Raises:
+        ValueError: if the mapped model or the noise cannot be used.
+        FileExistsError: if ``out`` exists.
+    """
+    refuse_existing(out)
+    mapped = load_mapped(directory)
+    config = {"phase_std_rad": phase_std, "mapped": mapped.record.model_dump(mode="json")}
+    record = RunRecord.capture(command_line(), config, 0, mapped.record.data_sha256)
+    output = OutputDirectory(out, record.key)
+    with progress("Layers", len(mapped.programs)) as advance:
+        layers = mapped_sensitivity(mapped, phase_std, advance)
+    print_sensitivity(layers)
+    write_sensitivity(layers, record, output.partial)
+    output.finish()
+    return layers
 
 
 def bench_core(out: Path | None, threads: tuple[int, ...], *, is_quick: bool) -> Path:

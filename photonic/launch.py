@@ -1,4 +1,4 @@
-"""From tensors to kernels: views, block sizes, scratch-free outputs, and threads.
+"""From tensors to kernels: views, block sizes, outputs and threads.
 
 Block sizes follow from the numbers of modes and fields alone, never from the number of threads, so
 that results do not depend on it.
@@ -41,10 +41,11 @@ def launch_forward(
     coupler_error: Tensor | None,
     arm_loss_db: Tensor | None,
 ) -> Tensor:
-    """Output fields (B, N, R), contiguous; arguments as ``numba_backend.propagate``."""
+    """Output fields (B, N, R), in memory as the input; arguments as ``numba_backend.propagate``."""
     n = layout.num_modes
     num_fields = n if fields is None else fields.shape[-1]
-    output = _empty(len(theta), n, num_fields, theta.dtype)
+    is_by_rows = fields is not None and _is_by_rows(fields)
+    output = _empty(len(theta), n, num_fields, theta.dtype, is_by_rows)
     amplitude = None if arm_loss_db is None else db_to_amplitude(arm_loss_db)
     settings = _settings(theta, phi, output_phase, coupler_error, amplitude)
     sizes, chunks = _sizes(layout, num_fields, _FORWARD_BLOCK, theta.dtype)
@@ -87,7 +88,9 @@ def launch_backward(
     num_rows = 10 if wanted[5] else 4 if wanted[4] else 2
     per_mzi = theta.new_empty(meshes, chunks, num_rows, m)
     per_output = theta.new_empty(meshes, chunks, n)
-    per_field = _empty(*output.shape, dtype) if wanted[3] else None
+    per_field = None
+    if wanted[3]:
+        per_field = _empty(*output.shape, dtype, _is_by_rows(fields))
     light = output
     if amplitude is not None and m:
         unit = torch.eye(n, dtype=dtype.to_complex())
@@ -117,10 +120,20 @@ def launch_backward(
     )
 
 
-def _empty(meshes: int, n: int, num_fields: int, dtype: torch.dtype) -> Tensor:
-    """(B, N, R) complex fields, by numpy, which asks for huge pages where they pay."""
+def _empty(meshes: int, n: int, num_fields: int, dtype: torch.dtype, is_by_rows: bool) -> Tensor:
+    """(B, N, R) complex fields, in memory mode by mode or as rows (B, R, N).
+
+    By numpy, which asks for huge pages where they pay.
+    """
     kind = np.complex64 if dtype == torch.float32 else np.complex128
+    if is_by_rows:
+        return torch.from_numpy(np.empty((meshes, num_fields, n), kind)).transpose(-1, -2)
     return torch.from_numpy(np.empty((meshes, n, num_fields), kind))
+
+
+def _is_by_rows(fields: Tensor) -> bool:
+    """True if the modes of a field (B, N, R) are neighbours in memory."""
+    return fields.stride(-2) < fields.stride(-1)
 
 
 def _sum_chunks(partial: Tensor) -> Tensor:

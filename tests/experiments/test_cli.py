@@ -205,6 +205,10 @@ MISTAKES = {
         "labels must have different names",
     ),
     "checkpoint without fold": (checkpoint_without_fold, "test_fold"),
+    "noise below zero": (
+        lambda place: ["sensitivity", "mapped", "--phase-std", "-1", "--out", "new"],
+        "phase-std",
+    ),
     "no threads": (
         lambda place: ["bench", "core", "--threads", "0", "--out", "new"],
         "whole numbers from 1 on",

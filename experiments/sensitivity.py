@@ -1,0 +1,89 @@
+"""Which layers and interferometers of a mapped model suffer most from phase noise."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import save
+
+from experiments.mapped import MappedModel
+from experiments.output import write_atomic
+from experiments.record import RunRecord
+from photonic import Sensitivity, layer_sensitivity
+
+LAYER_FILE = "layers.csv"
+MZI_FILE = "mzi_slopes.safetensors"
+RECORD_FILE = "record.json"
+
+
+@dataclass(frozen=True)
+class LayerSensitivity:
+    """Growth of the error of one layer's weights with the noise s common to all its phases.
+
+    Attributes:
+        name: of the layer.
+        slope: dE/ds [1/rad], E the relative error of the weights.
+        relative_error: E at the noise that was asked for.
+        largest_mzi: largest share of one interferometer in the slope [1/rad].
+        sensitivity: derivatives of all shifters.
+    """
+
+    name: str
+    slope: float
+    relative_error: float
+    largest_mzi: float
+    sensitivity: Sensitivity
+
+
+def mapped_sensitivity(
+    mapped: MappedModel, phase_std: float, on_layer: Callable[[], None] = lambda: None
+) -> list[LayerSensitivity]:
+    """Sensitivity of every layer, the most sensitive first.
+
+    Args:
+        mapped: model and programs.
+        phase_std: [rad] noise of every phase at which derivatives are taken.
+        on_layer: called after each layer.
+
+    Raises:
+        ValueError: if the noise is not valid or a layer's weights are all zero.
+    """
+    layers = []
+    for name, program in mapped.programs.items():
+        found = layer_sensitivity(program, phase_std)
+        largest = max(
+            (part.max().item() for part in found.mzi_slopes().values() if part.numel()), default=0.0
+        )
+        layers.append(LayerSensitivity(name, found.slope, found.relative_error, largest, found))
+        on_layer()
+    return sorted(layers, key=lambda layer: -layer.slope)
+
+
+def write_sensitivity(
+    layers: Sequence[LayerSensitivity], record: RunRecord, directory: Path
+) -> None:
+    """Write the table of layers, the slopes of all interferometers and the record.
+
+    The slopes are tensors "layer/mesh" (tile rows, tile columns, interferometers) [1/rad], mesh
+    being V, sigma or U.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["layer", "slope_per_rad", "relative_error", "largest_mzi_slope_per_rad"])
+    for layer in layers:
+        writer.writerow([layer.name, layer.slope, layer.relative_error, layer.largest_mzi])
+    slopes = {
+        f"{layer.name}/{mesh}": part.contiguous()
+        for layer in layers
+        for mesh, part in layer.sensitivity.mzi_slopes().items()
+    }
+    write_atomic(directory / LAYER_FILE, text.getvalue().encode())
+    write_atomic(directory / MZI_FILE, save(slopes))
+    write_atomic(
+        directory / RECORD_FILE, (json.dumps(record.model_dump(mode="json"), indent=1)).encode()
+    )
