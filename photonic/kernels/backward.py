@@ -139,28 +139,6 @@ def _follow(
 
 
 @device
-def _undo_segment(
-    rows: Any,
-    wiring: Any,
-    start: int,
-    size: int,
-    entries: Any,
-    inner: Any,
-    trail: Any,
-    width: int,
-    lanes: int,
-) -> None:
-    """Step back through a segment; H of its blocks goes into ``inner``."""
-    for k in range(size - 1, -1, -1):
-        u, v = wiring[0][start + k] * width, wiring[1][start + k] * width
-        if trail.size:
-            t = 4 * (start + k) * width
-            _undo_from_trail(rows, u, v, width, entries, inner, k, trail, t, lanes)
-        else:
-            _undo(rows, u, v, width, entries, inner, k, lanes)
-
-
-@device
 def _add_phases(screen_gradient: Any, rows: Any, shape: Any, lanes: int) -> None:
     """Gradient -Im sum conj(g) x of a phase on each row."""
     n, width = shape
@@ -176,39 +154,25 @@ def _add_phases(screen_gradient: Any, rows: Any, shape: Any, lanes: int) -> None
 
 
 @device
-def _undo(
-    rows: Any, u: int, v: int, width: int, entries: Any, inner: Any, k: int, lanes: int
+def _undo_segment(
+    rows: Any,
+    wiring: Any,
+    start: int,
+    size: int,
+    entries: Any,
+    inner: Any,
+    trail: Any,
+    width: int,
+    lanes: int,
 ) -> None:
-    """Step back through a lossless block: light and gradient times its conjugate transpose."""
-    ar, ai, br, bi = block_row(entries, 0, k)
-    cr, ci, dr, di = block_row(entries, 4, k)
-    zero = constant(ar, 0.0, 0.0)
-    h0, h1, h2, h3, h4, h5, h6, h7 = zero, zero, zero, zero, zero, zero, zero, zero
-    xre, xim, gre, gim = rows[0], rows[1], rows[2], rows[3]
-    j = 0
-    while j < width:
-        xr, xi, yr, yi = load(xre, u + j), load(xim, u + j), load(xre, v + j), load(xim, v + j)
-        pr, pi = ar * xr + ai * xi + cr * yr + ci * yi, ar * xi - ai * xr + cr * yi - ci * yr
-        qr, qi = br * xr + bi * xi + dr * yr + di * yi, br * xi - bi * xr + dr * yi - di * yr
-        store(xre, u + j, pr)
-        store(xim, u + j, pi)
-        store(xre, v + j, qr)
-        store(xim, v + j, qi)
-        xr, xi, yr, yi = load(gre, u + j), load(gim, u + j), load(gre, v + j), load(gim, v + j)
-        store(gre, u + j, ar * xr + ai * xi + cr * yr + ci * yi)
-        store(gim, u + j, ar * xi - ai * xr + cr * yi - ci * yr)
-        store(gre, v + j, br * xr + bi * xi + dr * yr + di * yi)
-        store(gim, v + j, br * xi - bi * xr + dr * yi - di * yr)
-        h0, h1 = h0 + xr * pr + xi * pi, h1 + xr * pi - xi * pr
-        h2, h3 = h2 + xr * qr + xi * qi, h3 + xr * qi - xi * qr
-        h4, h5 = h4 + yr * pr + yi * pi, h5 + yr * pi - yi * pr
-        h6, h7 = h6 + yr * qr + yi * qi, h7 + yr * qi - yi * qr
-        j += lanes
-    _set_inner(inner, k, h0, h1, h2, h3, h4, h5, h6, h7)
+    """Step back through a segment; H of its blocks goes into ``inner``."""
+    for k in range(size - 1, -1, -1):
+        u, v = wiring[0][start + k] * width, wiring[1][start + k] * width
+        _undo(rows, u, v, width, entries, inner, k, trail, 4 * (start + k) * width, lanes)
 
 
 @device
-def _undo_from_trail(
+def _undo(
     rows: Any,
     u: int,
     v: int,
@@ -220,16 +184,29 @@ def _undo_from_trail(
     t: int,
     lanes: int,
 ) -> None:
-    """Step back through a lossy block: the light comes from the trail."""
+    """Step back through a block: the gradient by its conjugate transpose.
+
+    So does the light without a loss; with one it comes from the trail, from t on.
+    """
     ar, ai, br, bi = block_row(entries, 0, k)
     cr, ci, dr, di = block_row(entries, 4, k)
     zero = constant(ar, 0.0, 0.0)
     h0, h1, h2, h3, h4, h5, h6, h7 = zero, zero, zero, zero, zero, zero, zero, zero
-    gre, gim = rows[2], rows[3]
+    xre, xim, gre, gim = rows[0], rows[1], rows[2], rows[3]
+    has_trail = trail.size > 0
     j = 0
     while j < width:
-        pr, pi = load(trail, t + j), load(trail, t + width + j)
-        qr, qi = load(trail, t + 2 * width + j), load(trail, t + 3 * width + j)
+        if has_trail:
+            pr, pi = load(trail, t + j), load(trail, t + width + j)
+            qr, qi = load(trail, t + 2 * width + j), load(trail, t + 3 * width + j)
+        else:
+            xr, xi, yr, yi = load(xre, u + j), load(xim, u + j), load(xre, v + j), load(xim, v + j)
+            pr, pi = ar * xr + ai * xi + cr * yr + ci * yi, ar * xi - ai * xr + cr * yi - ci * yr
+            qr, qi = br * xr + bi * xi + dr * yr + di * yi, br * xi - bi * xr + dr * yi - di * yr
+            store(xre, u + j, pr)
+            store(xim, u + j, pi)
+            store(xre, v + j, qr)
+            store(xim, v + j, qi)
         xr, xi, yr, yi = load(gre, u + j), load(gim, u + j), load(gre, v + j), load(gim, v + j)
         store(gre, u + j, ar * xr + ai * xi + cr * yr + ci * yi)
         store(gim, u + j, ar * xi - ai * xr + cr * yi - ci * yr)
