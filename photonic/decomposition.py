@@ -42,12 +42,14 @@ def decompose(
 
     Raises:
         ValueError: if the layout is not universal, the shape does not fit it, an entry is not
-            finite or the matrix is not unitary.
+            finite, the matrix is not unitary or the tolerance is negative.
 
     Source: Clements et al., Optica 3, 1460 (2016); Reck et al., Phys. Rev. Lett. 73, 58 (1994).
     """
     if not layout.is_universal:
         raise ValueError(f"a {layout.kind} mesh has no direct decomposition; use `fit_unitary`")
+    if not tolerance >= 0:
+        raise ValueError(f"`tolerance` must not be negative, got {tolerance}")
     matrices = _as_complex(unitary)
     size = layout.num_modes
     if matrices.ndim < 2 or matrices.shape[-2:] != (size, size):

@@ -1,6 +1,6 @@
 """From tensors to kernels: views, block sizes, outputs and threads.
 
-Block sizes follow from the numbers of modes and fields alone, never from the number of threads, so
+Block sizes follow from the number of fields and the dtype, never from the number of threads, so
 that results do not depend on it.
 """
 
@@ -105,15 +105,15 @@ def launch_backward(
 
     share(work, meshes * chunks, grain=_grain(sizes) // 4)
     summed, none = _sum_chunks(per_mzi), theta.new_zeros(())
-    couplers = summed[:, 2:4].transpose(-1, -2) if wanted[4] else none
     arms = none
     if wanted[5]:
         arms = summed[:, 4:].transpose(-1, -2).unflatten(-1, (3, 2)) * (-math.log(10) / 20)
-    screen = _sum_chunks(per_output)
+    # Copies: gradients must not share memory, nor keep the partial sums alive.
+    couplers = summed[:, 2:4].transpose(-1, -2).clone() if wanted[4] else none
     return (
-        summed[:, 0],
-        summed[:, 1],
-        screen,
+        summed[:, 0].clone(),
+        summed[:, 1].clone(),
+        _sum_chunks(per_output).clone(),
         none if per_field is None else per_field,
         couplers,
         arms,
@@ -126,9 +126,10 @@ def _empty(meshes: int, n: int, num_fields: int, dtype: torch.dtype, is_by_rows:
     By numpy, which asks for huge pages where they pay.
     """
     kind = np.complex64 if dtype == torch.float32 else np.complex128
-    if is_by_rows:
-        return torch.from_numpy(np.empty((meshes, num_fields, n), kind)).transpose(-1, -2)
-    return torch.from_numpy(np.empty((meshes, n, num_fields), kind))
+    memory = torch.from_numpy(np.empty(meshes * n * num_fields, kind)).untyped_storage()
+    steps = (n * num_fields, 1, n) if is_by_rows else (n * num_fields, num_fields, 1)
+    # Not a view of an array: results of a Function that are views refuse changes in place.
+    return torch.empty(0, dtype=dtype.to_complex()).set_(memory, 0, (meshes, n, num_fields), steps)
 
 
 def _is_by_rows(fields: Tensor) -> bool:
@@ -167,9 +168,9 @@ def vectors(dtype: torch.dtype) -> tuple[int, float]:
 
 def _settings(*tensors: Tensor | None) -> tuple[NDArray[Any], ...]:
     """One-dimensional arrays, empty for what is absent."""
-    empty = np.empty(0, dtype=tensors[0].detach().numpy().dtype)
+    empty = torch.empty(0, dtype=tensors[0].dtype).numpy()
     return tuple(
-        empty if tensor is None else tensor.detach().contiguous().view(-1).numpy()
+        empty if tensor is None else tensor.detach().resolve_neg().contiguous().view(-1).numpy()
         for tensor in tensors
     )
 
@@ -178,7 +179,7 @@ def _view(tensor: Tensor | None, dtype: torch.dtype) -> _View:
     """Real view of a complex tensor (B, N, R) without a copy; empty if there is none."""
     if tensor is None:
         return torch.empty(0, dtype=dtype).numpy(), 0, 0, 0
-    real = torch.view_as_real(tensor.detach().resolve_conj())
+    real = torch.view_as_real(tensor.detach().resolve_conj().resolve_neg())
     extent = 1 + sum(
         (size - 1) * step for size, step in zip(real.shape, real.stride(), strict=True)
     )

@@ -80,6 +80,10 @@ class MeshLayout:
             values.flags.writeable = False
             object.__setattr__(self, name, values)
 
+    def __reduce__(self) -> tuple[type["MeshLayout"], tuple[str, int, int | None]]:
+        """Copies are built anew, so that their arrays are read only too."""
+        return MeshLayout, (self.kind, self.num_modes, self.depth)
+
     @classmethod
     def clements(cls, num_modes: int) -> "MeshLayout":
         """Rectangular mesh of ``num_modes`` waveguides that reaches every unitary."""
@@ -166,6 +170,8 @@ def _checked_depth(kind: str, depth: object) -> int | None:
 
 
 def _rectangular_sites(num_modes: int, depth: int | None) -> Iterator[_Site]:
+    if num_modes < 2:
+        return
     for column in range(num_modes if depth is None else depth):
         for mode in range(column % 2, num_modes - 1, 2):
             yield column, mode, mode + 1

@@ -11,6 +11,19 @@ BlockEntries = tuple[Tensor, Tensor, Tensor, Tensor]
 """Entries (M00, M01, M10, M11) of a 2 x 2 block, each (...) complex."""
 
 
+def complex_of(real: Tensor, imag: Tensor) -> Tensor:
+    """real + i imag, as ``torch.complex``, whose gradient fails under nested ``torch.func.vmap``.
+
+    Args:
+        real: (...) real.
+        imag: (...) real, of the same shape.
+
+    Returns:
+        (...) complex.
+    """
+    return torch.view_as_complex(torch.stack((real, imag), dim=-1))
+
+
 def coupler(angle: Tensor) -> Tensor:
     """Transfer matrix of a lossless directional coupler.
 
@@ -23,7 +36,7 @@ def coupler(angle: Tensor) -> Tensor:
         (..., 2, 2) complex, unitary; C(a) C(b) = C(a + b).
     """
     zero = torch.zeros_like(angle)
-    bar, cross = torch.complex(angle.cos(), zero), torch.complex(zero, angle.sin())
+    bar, cross = complex_of(angle.cos(), zero), complex_of(zero, angle.sin())
     return _stack_block((bar, cross, cross, bar))
 
 
@@ -78,22 +91,22 @@ def mzi_entries(
     # The float nearest to pi means bar. Its rounding leaves a leak of 6e-17, alike in every bar,
     # that would add up coherently along a mesh; it is removed, its gradient is not.
     cos = cos - torch.where(theta == math.pi, cos, 0.0).detach()
-    external = torch.complex(phi.cos(), phi.sin())
+    external = complex_of(phi.cos(), phi.sin())
     if coupler_error is None:
-        common = torch.complex(-sin, cos)  # i exp(i theta/2)
+        common = complex_of(-sin, cos)  # i exp(i theta/2)
         upper = common * external
         return upper * sin, common * cos, upper * cos, common * -sin
     first, second = coupler_error.unbind(-1)
     difference, total = first - second, first + second
     bar, leak = sin * difference.cos(), cos * total.sin()
     cross, skew = cos * total.cos(), sin * difference.sin()
-    internal = torch.complex(cos, sin)
+    internal = complex_of(cos, sin)
     upper = internal * external
     return (
-        upper * torch.complex(-leak, bar),
-        internal * torch.complex(-skew, cross),
-        upper * torch.complex(skew, cross),
-        internal * torch.complex(-leak, -bar),
+        upper * complex_of(-leak, bar),
+        internal * complex_of(-skew, cross),
+        upper * complex_of(skew, cross),
+        internal * complex_of(-leak, -bar),
     )
 
 
@@ -106,9 +119,11 @@ def _lossy_entries(
     if coupler_error is None:
         coupler_error = torch.zeros_like(between)
     first, second = (coupler_error + math.pi / 4).unbind(-1)
-    upper = between[..., 0] * torch.complex(theta.cos(), theta.sin())
+    sin = theta.sin()
+    sin = sin - torch.where(theta == math.pi, sin, 0.0).detach()  # exact bars, as without loss
+    upper = between[..., 0] * complex_of(theta.cos(), sin)
     lower = between[..., 1]
-    external = before[..., 0] * torch.complex(phi.cos(), phi.sin())
+    external = before[..., 0] * complex_of(phi.cos(), phi.sin())
     straight, crossed = second.cos(), 1j * second.sin()
     u0, u1 = straight * upper, crossed * lower  # first row of C(pi/4 + b) times the arms
     l0, l1 = crossed * upper, straight * lower

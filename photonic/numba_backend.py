@@ -2,8 +2,9 @@
 
 First derivatives are analytic: ``kernels.backward`` runs the columns backwards. What is kept for
 them are the arguments and the output, whatever the depth of the mesh. Higher derivatives go through
-``torch_backend``. Forward-mode derivatives are refused by torch. The other transforms of
-``torch.func`` work: a mapped dimension is one more batch dimension.
+``torch_backend``. Refused, by name: forward mode, and the batched gradients of ``torch.autograd``
+(``is_grads_batched``). The other transforms of ``torch.func`` work, nested too: a mapped dimension
+is one more batch dimension. The output is kept for the gradient; changed in place, it cannot be.
 
 Shape legend: N modes, M interferometers, R fields per mesh, B meshes.
 """
@@ -55,7 +56,7 @@ class _Mesh(Function):
     def backward(ctx: Any, gradient: Tensor) -> _Tensors:
         output, *tensors = ctx.saved_tensors
         wanted = tuple(ctx.needs_input_grad[1:])
-        gradients = _MeshGradient.apply(ctx.layout, wanted, output.detach(), gradient, *tensors)
+        gradients = _MeshGradient.apply(ctx.layout, wanted, output, gradient, *tensors)
         return (
             None,
             *(g if is_wanted else None for g, is_wanted in zip(gradients, wanted, strict=True)),
@@ -78,7 +79,15 @@ class _MeshGradient(Function):
         gradient: Tensor,
         *tensors: Tensor | None,
     ) -> tuple[Tensor, ...]:
-        return launch_backward(layout, wanted, output, gradient, *tensors)
+        try:
+            return launch_backward(layout, wanted, output, gradient, *tensors)
+        except RuntimeError as error:
+            if "Batching rule" not in str(error):
+                raise
+            raise RuntimeError(
+                "the numba backend takes no `is_grads_batched` and no `vectorize=True`; use "
+                "torch.func.vmap, or backend='torch'"
+            ) from error
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:

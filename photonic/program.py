@@ -267,6 +267,6 @@ def _stored_layout(metadata: Mapping[str, Any], name: str, phases: MeshPhases) -
     if not isinstance(data, Mapping) or data.get("num_modes") != phases.num_modes:
         raise ValueError(f"`{name}` must describe {phases.num_modes} modes, got {data!r}")
     depth = data.get("depth")
-    if isinstance(depth, int) and depth > 2 * phases.num_mzis + 1:
+    if isinstance(depth, int) and phases.num_modes > 1 and depth > 2 * phases.num_mzis + 1:
         raise ValueError(f"`{name}` must describe {phases.num_mzis} interferometers, got {data!r}")
     return MeshLayout.from_dict(data)

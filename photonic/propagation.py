@@ -28,7 +28,8 @@ def transfer_matrix(
     T = diag(exp(i output_phase)) K_{C-1} ... K_1 K_0, where K_x holds the blocks g M of column x,
     M = ``mzi_block(theta, phi, coupler_error, arm_loss_db)`` and g = 10^(-insertion_loss_db / 20).
 
-    All leading dimensions broadcast. ``theta`` decides dtype and device; the rest is cast to it.
+    All leading dimensions broadcast. ``theta`` decides dtype and device; the rest is cast to it. A
+    phase that is not finite gives NaN wherever its light arrives.
 
     Args:
         layout: wiring of N modes and M interferometers.

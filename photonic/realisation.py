@@ -191,6 +191,9 @@ def realise_all(
     Returns:
         One (out_features, in_features) weight per program.
     """
+    names = [program.name for program in programs]
+    if len(set(names)) < len(names):
+        raise ValueError(f"layers must have different names, or they share their draws: {names}")
     states = [_states(program, chip, time_s, shot) for program in programs]
     weights = weights_from_states(programs, states, dtype)
     return [weight * _gain(p, chip.hardware) for p, weight in zip(programs, weights, strict=True)]

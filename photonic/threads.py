@@ -1,15 +1,15 @@
 """Share independent items among threads: as many as torch uses, and no more.
 
-Kernels are plain functions without the interpreter lock; there is no second thread pool that could
-compete with torch's. ``torch.set_num_threads`` and OMP_NUM_THREADS are honoured through torch,
-NUMBA_NUM_THREADS as a further limit. Results do not depend on the number of threads, because an
-item does not know which thread it runs on.
+Kernels are plain functions without the interpreter lock. Their threads block while they have
+nothing to do and never spin, so they do not compete with torch's own. ``torch.set_num_threads`` and
+OMP_NUM_THREADS are honoured through torch, NUMBA_NUM_THREADS as a further limit. Results do not
+depend on the number of threads, because an item does not know which thread it runs on.
 """
 
 import itertools
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import lru_cache
 
 import numba
@@ -32,12 +32,14 @@ def share(work: Callable[[int, int], None], num_items: int, *, grain: int = 1) -
     parts = max(1, min(num_threads(), num_items // max(1, grain)))
     bounds = [num_items * part // parts for part in range(parts + 1)]
     own, *rest = itertools.pairwise(bounds)
-    others = [_pool(os.getpid()).submit(work, *bound) for bound in rest]
+    others: list[Future[None]] = []
     try:
+        others += (_pool(os.getpid()).submit(work, *bound) for bound in rest)
         work(*own)
     finally:
-        for other in others:
-            other.result()
+        wait(others)  # whatever happens, no thread writes on after the call
+    for other in others:
+        other.result()
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from photonic.conventions import db_to_amplitude
 from photonic.layout import MeshColumn, MeshLayout
-from photonic.mzi import BlockEntries, mzi_entries
+from photonic.mzi import BlockEntries, complex_of, mzi_entries
 
 _CHUNK_FIELDS = 2**16  # amplitudes of one chunk of meshes, so that they stay in the cache
 
@@ -75,7 +75,7 @@ def _propagate_chunk(
         m00, m01, m10, m11 = (entry[column.mzis] for entry in entries)
         state = couple(state, column, (m00, m01, m10, m11))
     screen = output_phase.T.contiguous().unsqueeze(1)
-    state = state * torch.complex(screen.cos(), screen.sin())
+    state = state * complex_of(screen.cos(), screen.sin())
     return state.permute(2, 0, 1)
 
 

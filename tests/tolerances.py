@@ -77,4 +77,4 @@ EASED = 0.5  # upper bound of the loss after a few steps, relative to its start;
 # Compiled kernels.
 SINE_EPS = 1  # absolute, of values up to 1; measured 0.72
 # Gradients of meshes.
-GRADIENT_EPS = 128  # relative to the largest entry; sums over up to 1,100 fields and all columns
+GRADIENT_EPS = 128  # of gradients up to about 1, or relative; sums over up to 1,100 fields

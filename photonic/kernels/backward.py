@@ -77,7 +77,9 @@ def backpropagate(
         screen_gradient[:] = 0
         item_gradient[:] = 0
         for start in range(part * chunk, min(num_fields, (part + 1) * chunk), width):
-            count, shape = min(width, num_fields - start), (n, width)
+            count = min(width, num_fields - start)
+            block = (count + lanes - 1) // lanes * lanes
+            shape = (n, block)
             read_fields(xr, xi, shape, light[0], place(light, mesh, start, lanes), count)
             read_fields(gr, gi, shape, gradient[0], place(gradient, mesh, start, lanes), count)
             turn_rows(gr, gi, shape, turns, lanes, -1.0)
@@ -86,14 +88,14 @@ def backpropagate(
                     _set_segment(
                         planes, entries, mesh * m + k, min(SEGMENT, m - k), settings, vectors
                     )
-                    _follow(rows, wiring, k, min(SEGMENT, m - k), entries, trail, width, lanes)
+                    _follow(rows, wiring, k, min(SEGMENT, m - k), entries, trail, block, lanes)
             else:
                 turn_rows(xr, xi, shape, turns, lanes, -1.0)
             _add_phases(screen_gradient, rows, shape, lanes)
             for k in range((m - 1) // SEGMENT * SEGMENT, -1, -SEGMENT):
                 size = min(SEGMENT, m - k)
                 _set_segment(planes, entries, mesh * m + k, size, settings, vectors)
-                _undo_segment(rows, wiring, k, size, entries, inner, trail, width, lanes)
+                _undo_segment(rows, wiring, k, size, entries, inner, trail, block, lanes)
                 set_gradients(planes, inner, gradients, size, lanes, has_arms)
                 for row in range(num_rows):
                     for i in range(size):

@@ -44,7 +44,9 @@ def propagate(
         mesh, part = item // chunks, item % chunks
         set_turns(turns, settings[2], mesh * n, n, vectors)
         for start in range(part * chunk, min(num_fields, (part + 1) * chunk), width):
-            count, shape = min(width, num_fields - start), (n, width)
+            count = min(width, num_fields - start)
+            block = (count + lanes - 1) // lanes * lanes
+            shape = (n, block)
             if fields[0].size:
                 read_fields(re, im, shape, fields[0], place(fields, mesh, start, lanes), count)
             else:
@@ -55,10 +57,10 @@ def propagate(
                 set_planes(planes, mesh * m + k, size, settings, vectors)
                 set_entries(planes, entries, size, lanes, settings[4].size > 0)
                 if num_dark:
-                    _pass_dark(re, im, is_dark, wiring, k, size, entries, width, lanes)
+                    _pass_dark(re, im, is_dark, wiring, k, size, entries, block, lanes)
                     num_dark = is_dark.sum()
                 else:
-                    _pass(re, im, wiring, k, size, entries, width, lanes)
+                    _pass(re, im, wiring, k, size, entries, block, lanes)
             turn_rows(re, im, shape, turns, lanes, 1.0)
             write_fields(re, im, shape, output[0], place(output, mesh, start, lanes), count)
 

@@ -20,7 +20,6 @@ import numpy as np
 
 from photonic.kernels.compile import device, kernel
 
-_LIFT = 2.0**1000  # exact; brings subnormal pivots into the normal range, 1 stays finite
 _TWO_PI = 2 * math.pi
 
 
@@ -175,7 +174,7 @@ def _rotation(bar: complex, cross: complex) -> Any:
         theta, S = |bar| / h, c = |cross| / h and the phase of bar relative to cross. If both are
         zero the rotation is a bar; if one is, the phase is free and -1.
     """
-    br, bi, cr, ci = bar.real * _LIFT, bar.imag * _LIFT, cross.real * _LIFT, cross.imag * _LIFT
+    br, bi, cr, ci = bar.real, bar.imag, cross.real, cross.imag
     bar_size, cross_size = math.hypot(br, bi), math.hypot(cr, ci)
     if bar_size == 0.0 or cross_size == 0.0:
         if bar_size == 0.0 and cross_size != 0.0:

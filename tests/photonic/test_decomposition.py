@@ -196,6 +196,22 @@ def test_matrix_that_is_not_unitary_is_refused():
         decompose(2 * torch.eye(3), MeshLayout.clements(3))
 
 
+def test_columns_of_norm_one_that_are_not_orthogonal_are_refused():
+    oblique = torch.eye(3, dtype=torch.float64)
+    oblique[0, 2], oblique[2, 2] = 0.6, 0.8
+    with pytest.raises(ValueError, match=r"U\^H U - 1\| reaches 6.00e-01"):
+        decompose(oblique, MeshLayout.clements(3))
+    batch = torch.stack([torch.eye(3, dtype=torch.float64)] * 4 + [oblique])
+    with pytest.raises(ValueError, match=r"reaches 6\.00e-01"):
+        decompose(batch, MeshLayout.reck(3))
+
+
+@pytest.mark.parametrize("tolerance", [-1e-3, math.nan])
+def test_tolerance_is_checked(tolerance):
+    with pytest.raises(ValueError, match="`tolerance` must not be negative"):
+        decompose(torch.eye(2), MeshLayout.clements(2), tolerance=tolerance)
+
+
 def test_tolerance_admits_single_precision():
     unitary = haar(4, 10).to(torch.complex64)
     with pytest.raises(ValueError, match="`unitary` must be unitary"):

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import numba
 import numpy as np
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import photonic
+from photonic import launch
 from photonic.backends import choose
 from photonic.kernels.compile import kernel, source_digest
 from photonic.kernels.trigonometry import LARGEST, sines
@@ -129,15 +131,74 @@ def test_work_is_shared_once_and_completely(threads):
         assert len(ranges) <= max(1, num_items // grain)
 
 
-def test_an_error_in_a_thread_is_raised(threads):
+@pytest.mark.parametrize("bad", [2, 4, 8])
+def test_an_error_in_any_part_is_raised_when_all_are_done(threads, monkeypatch, bad):
+    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 4)
     threads(4)
+    done = []
 
     def work(first, last):
-        if last == 8:
-            raise ArithmeticError("in the last part")
+        if last == bad:
+            raise ArithmeticError(f"in the part up to {last}")
+        time.sleep(0.05)
+        done.append(last)
 
-    with pytest.raises(ArithmeticError, match="in the last part"):
+    with pytest.raises(ArithmeticError, match=f"in the part up to {bad}"):
         share(work, 8)
+    assert sorted(done) == [last for last in (2, 4, 6, 8) if last != bad]
+
+
+def test_both_directions_use_all_threads(threads, monkeypatch):
+    monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", 2)
+    threads(2)
+    names = {}
+
+    def spy_on(name):
+        original = getattr(launch, name)
+
+        def spy(*arguments):
+            names.setdefault(name, set()).add(threading.current_thread().name)
+            original(*arguments)
+
+        monkeypatch.setattr(launch, name, spy)
+
+    spy_on("propagate")
+    spy_on("backpropagate")
+    layout = MeshLayout.clements(32)
+    settings = [part.requires_grad_() for part in random_settings(layout, 0, 64)]
+    transfer_matrix(layout, *settings, backend="numba").abs().sum().backward()
+    assert {name: len(found) for name, found in names.items()} == {
+        "propagate": 2,
+        "backpropagate": 2,
+    }
+
+
+FORKED = """
+import os, torch
+from photonic.layout import MeshLayout
+from photonic.propagation import transfer_matrix
+torch.set_num_threads(2)
+layout = MeshLayout.clements(32)
+settings = [torch.zeros(64, k) for k in (496, 496, 32)]
+before = transfer_matrix(layout, *settings)
+child = os.fork()
+if child == 0:
+    os._exit(0 if torch.equal(transfer_matrix(layout, *settings), before) else 1)
+print(os.waitpid(child, 0)[1])
+"""
+
+
+def test_a_forked_process_has_threads_of_its_own():
+    """The child of a process that has used threads must not wait for theirs."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED],
+        env=os.environ | {"NUMBA_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.stdout.strip() == "0", done.stderr
 
 
 def test_callers_in_several_threads_do_not_disturb_each_other():

@@ -1,6 +1,8 @@
 """Wiring of the rectangular, triangular and butterfly meshes."""
 
+import copy
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -106,6 +108,18 @@ def test_depth_belongs_to_rectangles():
     for depth in (None, -1, 2.0, True):
         with pytest.raises(ValueError, match="`depth` of a rectangular mesh must be an integer"):
             MeshLayout("rectangular", 4, depth)
+
+
+@pytest.mark.parametrize("make", [copy.deepcopy, lambda layout: pickle.loads(pickle.dumps(layout))])
+def test_copies_are_read_only_too(make):
+    layout = MeshLayout.rectangular(5, 3)
+    other = make(layout)
+    assert other == layout
+    assert not any(part.flags.writeable for part in (other.column, other.mode, other.partner))
+
+
+def test_a_single_mode_of_any_depth_costs_nothing():
+    assert MeshLayout.rectangular(1, 10**15).num_mzis == 0
 
 
 def test_layouts_differ_by_kind_and_size():

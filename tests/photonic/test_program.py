@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from photonic.layout import MeshLayout
 from photonic.mapping import map_linear
 from photonic.mzi import mzi_block
+from photonic.phases import MeshPhases
 from photonic.program import Program
 from tests.photonic.matrices import REAL_DTYPES, assert_close, haar, random_normal
 from tests.tolerances import MESH_EPS, MZI_EPS
@@ -109,6 +110,16 @@ def test_storage_restores_every_bit():
     assert torch.equal(restored.weight(), dense.weight())
 
 
+@pytest.mark.parametrize("layout", [MeshLayout.rectangular(1, 5), MeshLayout.rectangular(2, 7)])
+def test_rectangles_are_restored(layout):
+    zeros = [torch.zeros(1, 1, k).double() for k in (layout.num_mzis,) * 2 + (layout.num_modes,)]
+    ones = torch.ones(1, 1, layout.num_modes).double()
+    size, phases = layout.num_modes, MeshPhases(*zeros)
+    dense = Program("dense", size, size, layout, layout, phases, phases, ones, ones[..., 0])
+    restored = Program.from_tensors(dense.to_tensors(), dense.metadata())
+    assert (restored.u_layout, restored.v_layout) == (layout, layout)
+
+
 def stored() -> tuple[dict, dict]:
     dense = program()
     return dense.to_tensors(), dense.metadata()
@@ -146,6 +157,11 @@ def test_malformed_tensors_are_refused(name, value, message):
         ("in_features", 7.0, "`in_features` must be an integer >= 1, got 7.0"),
         ("in_features", 99, r"`u.output_phase` must have shape \(2, 25, 4\)"),
         ("u_layout", {"kind": "clements", "num_modes": 10**12}, "`u_layout` must describe 4 modes"),
+        (
+            "u_layout",
+            {"kind": "rectangular", "num_modes": 4, "depth": 10**12},
+            "`u_layout` must describe 6 interferometers",
+        ),
         ("u_layout", "clements", "`u_layout` must describe 4 modes"),
         ("v_layout", {"kind": "ring", "num_modes": 4}, "`kind` must be one of"),
         ("version", 1, r"missing \[\], unknown \['version'\]"),

@@ -116,6 +116,8 @@ def test_all_layers_at_once_are_the_layers_one_by_one(name):
     for program, weight in zip(programs, together, strict=True):
         assert torch.equal(weight, realise(program, drawn, 50.0, 3, dtype=torch.float32))
     assert realise_all([], drawn) == []
+    with pytest.raises(ValueError, match="layers must have different names"):
+        realise_all([programs[0], programs[0]], drawn)
 
 
 def test_effects_and_meshes_have_independent_draws():
