@@ -38,6 +38,9 @@ def batch_shapes(
             expected = ", ".join(map(str, tails[name]))
             raise ValueError(f"`{name}` must have shape (..., {expected}), got {tuple(shape)}")
         batches[name] = shape[: len(shape) - ndim]
+    first = batches["theta"]
+    if all(batch == first for batch in batches.values()):
+        return batches, first
     try:
         joint = torch.Size(np.broadcast_shapes(*batches.values()))
     except ValueError as error:
@@ -71,8 +74,12 @@ def flattened(parts: dict[str, Tensor], batch_shape: torch.Size) -> dict[str, Te
     theta, flat = parts["theta"], {}
     for name, part in parts.items():
         tail = part.shape[part.ndim - _TAIL_NDIM.get(name, 1) :]
-        part = part.to(theta.device, theta.dtype.to_complex() if name == "fields" else theta.dtype)
-        flat[name] = part.expand(*batch_shape, *tail).reshape(batch_shape.numel(), *tail)
+        dtype = theta.dtype.to_complex() if name == "fields" else theta.dtype
+        if part.dtype != dtype or part.device != theta.device:
+            part = part.to(theta.device, dtype)
+        if len(batch_shape) != 1 or part.shape != (*batch_shape, *tail):
+            part = part.expand(*batch_shape, *tail).reshape(batch_shape.numel(), *tail)
+        flat[name] = part
     if "fields" in flat:
         flat["fields"] = flat["fields"].transpose(-1, -2)
     if "stuck_phase" in flat:

@@ -9,6 +9,7 @@ is one more batch dimension. The output is kept for the gradient; changed in pla
 Shape legend: N modes, M interferometers, R fields per mesh, B meshes.
 """
 
+import inspect
 from typing import Any
 
 import torch
@@ -129,6 +130,11 @@ class _MeshGradient(Function):
             for g, is_wanted in zip(gradients, wanted, strict=True)
         )
         return split, tuple(0 if is_wanted else None for is_wanted in wanted)
+
+
+# torch binds the arguments of every call by the signature, and would find it out anew each time.
+for _function in (_Mesh, _MeshGradient):
+    _function.forward.__signature__ = inspect.signature(_function.forward)
 
 
 def _joined(size: int, dims: tuple[int | None, ...], tensors: tuple[Any, ...]) -> list[Any]:

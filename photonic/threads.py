@@ -9,7 +9,7 @@ depend on the number of threads, because an item does not know which thread it r
 import itertools
 import os
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 
 import numba
@@ -37,9 +37,10 @@ def share(work: Callable[[int, int], None], num_items: int, *, grain: int = 1) -
         others += (_pool(os.getpid()).submit(work, *bound) for bound in rest)
         work(*own)
     finally:
-        wait(others)  # whatever happens, no thread writes on after the call
-    for other in others:
-        other.result()
+        # Whatever happens, no thread writes on after the call.
+        errors = [error for other in others if (error := other.exception())]
+    for error in errors:
+        raise error
 
 
 @lru_cache(maxsize=1)

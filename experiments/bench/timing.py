@@ -39,14 +39,14 @@ def time_in_turn(*functions: Callable[[], object], turns: int) -> list[Timing]:
     """Times of several functions called by turns, so that all meet the same machine.
 
     Args:
-        functions: called once without being timed, then ``turns`` times each.
+        functions: in every turn called twice, the second time timed: the first time the caches and
+            the spinning threads are still those of the function before.
         turns: number of rounds.
     """
-    for function in functions:
-        function()
     seconds: list[list[float]] = [[] for _ in functions]
     for _ in range(turns):
         for function, times in zip(functions, seconds, strict=True):
+            function()
             start = time.perf_counter()
             function()
             times.append(time.perf_counter() - start)

@@ -173,6 +173,16 @@ def constant(typingctx, like, single, double):
     return like(like, types.float64, types.float64), codegen
 
 
+@intrinsic
+def is_single(typingctx, vector):
+    """True for float32; known when a kernel is compiled, so that only one branch remains."""
+
+    def codegen(context, builder, sig, args):
+        return ir.Constant(ir.IntType(1), int(vector.element is types.float32))
+
+    return types.boolean(vector), codegen
+
+
 def _function(name: str, text: str) -> Callable[..., Any]:
     """Function of LLVM that maps a vector lane by lane."""
 

@@ -34,7 +34,7 @@ def test_the_yardstick_computes_the_same(num_modes: int) -> None:
 def test_functions_take_turns() -> None:
     calls: list[str] = []
     timings = time_in_turn(lambda: calls.append("a"), lambda: calls.append("b"), turns=3)
-    assert "".join(calls) == "ab" * 4
+    assert "".join(calls) == "aabb" * 3
     assert [len(timing.seconds) for timing in timings] == [3, 3]
 
 
