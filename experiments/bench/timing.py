@@ -15,6 +15,8 @@ STALL = 3.0
 """Longest over median time from which a measurement counts as disturbed."""
 SETTLING_S = 1.5
 """Idle threads of a BLAS spin for up to this long after a product, and would slow down others."""
+WARMING_S = 0.05
+"""Untimed calls before each timed one; idle OpenMP threads spin for up to about this long."""
 _GEMM_SIZE = 1024
 
 
@@ -39,18 +41,26 @@ def time_in_turn(*functions: Callable[[], object], turns: int) -> list[Timing]:
     """Times of several functions called by turns, so that all meet the same machine.
 
     Args:
-        functions: in every turn called twice, the second time timed: the first time the caches and
-            the spinning threads are still those of the function before.
+        functions: in every turn called without being timed for ``WARMING_S``, at least once, then
+            timed once: at first the caches and the spinning threads are still those of the function
+            before, and each is to be seen in its own steady state.
         turns: number of rounds.
     """
     seconds: list[list[float]] = [[] for _ in functions]
     for _ in range(turns):
         for function, times in zip(functions, seconds, strict=True):
-            function()
+            _warm(function)
             start = time.perf_counter()
             function()
             times.append(time.perf_counter() - start)
     return [Timing(tuple(times)) for times in seconds]
+
+
+def _warm(function: Callable[[], object]) -> None:
+    start = time.perf_counter()
+    function()
+    while time.perf_counter() - start < WARMING_S:
+        function()
 
 
 @contextmanager

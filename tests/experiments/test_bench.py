@@ -31,7 +31,8 @@ def test_the_yardstick_computes_the_same(num_modes: int) -> None:
     assert_close(out.mT, apply(layout, *settings, fields), MESH_EPS)
 
 
-def test_functions_take_turns() -> None:
+def test_functions_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("experiments.bench.timing.WARMING_S", 0.0)
     calls: list[str] = []
     timings = time_in_turn(lambda: calls.append("a"), lambda: calls.append("b"), turns=3)
     assert "".join(calls) == "aabb" * 3
@@ -84,6 +85,7 @@ def test_all_figures_are_measured_and_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("experiments.bench.timing.SETTLING_S", 0.0)
+    monkeypatch.setattr("experiments.bench.timing.WARMING_S", 0.0)
     steps: list[None] = []
     found = list(measure_core(TINY, (1,), lambda: steps.append(None)))
     assert len(steps) == NUM_STEPS
