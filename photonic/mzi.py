@@ -85,13 +85,13 @@ def mzi_entries(
     Returns:
         M00, M01, M10, M11, each (...) complex, broadcast over the arguments.
     """
-    if arm_loss_db is not None:
-        return _lossy_entries(theta, phi, coupler_error, arm_loss_db)
     sin, cos = (theta / 2).sin(), (theta / 2).cos()
     # The float nearest to pi means bar. Its rounding leaves a leak of 6e-17, alike in every bar,
     # that would add up coherently along a mesh; it is removed, its gradient is not.
     cos = cos - torch.where(theta == math.pi, cos, 0.0).detach()
     external = complex_of(phi.cos(), phi.sin())
+    if arm_loss_db is not None:
+        return _lossy_entries(sin, cos, external, coupler_error, arm_loss_db)
     if coupler_error is None:
         common = complex_of(-sin, cos)  # i exp(i theta/2)
         upper = common * external
@@ -111,28 +111,38 @@ def mzi_entries(
 
 
 def _lossy_entries(
-    theta: Tensor, phi: Tensor, coupler_error: Tensor | None, arm_loss_db: Tensor
+    sin: Tensor,
+    cos: Tensor,
+    external: Tensor,
+    coupler_error: Tensor | None,
+    arm_loss_db: Tensor,
 ) -> BlockEntries:
-    """Entries of a block with a loss in each of its six pieces of waveguide."""
-    amplitude = db_to_amplitude(arm_loss_db)
-    before, between, behind = amplitude.unbind(-2)
+    """Entries of a block with a loss in each of its six pieces of waveguide.
+
+    With p, q = (g1_upper +- g1_lower) / 2 the block without its outer pieces is p M(theta) -
+    q M(theta + pi): unequal arms between the couplers mix in the block of the other state.
+    """
+    before, between, behind = db_to_amplitude(arm_loss_db).unbind(-2)
+    mean, excess = between.sum(-1) / 2, (between[..., 0] - between[..., 1]) / 2
     if coupler_error is None:
         coupler_error = torch.zeros_like(between)
-    first, second = (coupler_error + math.pi / 4).unbind(-1)
-    sin = theta.sin()
-    sin = sin - torch.where(theta == math.pi, sin, 0.0).detach()  # exact bars, as without loss
-    upper = between[..., 0] * complex_of(theta.cos(), sin)
-    lower = between[..., 1]
-    external = before[..., 0] * complex_of(phi.cos(), phi.sin())
-    straight, crossed = second.cos(), 1j * second.sin()
-    u0, u1 = straight * upper, crossed * lower  # first row of C(pi/4 + b) times the arms
-    l0, l1 = crossed * upper, straight * lower
-    bar, cross = first.cos(), 1j * first.sin()
+    first, second = coupler_error.unbind(-1)
+    difference, total = first - second, first + second
+    bar, leak = sin * difference.cos(), cos * total.sin()
+    cross, skew = cos * total.cos(), sin * difference.sin()
+    other_bar, other_leak = cos * difference.cos(), -sin * total.sin()
+    other_cross, other_skew = -sin * total.cos(), cos * difference.sin()
+    common = complex_of(-sin, cos)  # i exp(i theta/2)
+    m00 = complex_of(mean * bar + excess * other_leak, mean * leak - excess * other_bar)
+    m01 = complex_of(mean * cross + excess * other_skew, mean * skew - excess * other_cross)
+    m10 = complex_of(mean * cross - excess * other_skew, -mean * skew - excess * other_cross)
+    m11 = complex_of(excess * other_leak - mean * bar, mean * leak + excess * other_bar)
+    upper, lower = common * before[..., 0] * external, common * before[..., 1]
     return (
-        behind[..., 0] * (u0 * bar + u1 * cross) * external,
-        behind[..., 0] * (u0 * cross + u1 * bar) * before[..., 1],
-        behind[..., 1] * (l0 * bar + l1 * cross) * external,
-        behind[..., 1] * (l0 * cross + l1 * bar) * before[..., 1],
+        behind[..., 0] * upper * m00,
+        behind[..., 0] * lower * m01,
+        behind[..., 1] * upper * m10,
+        behind[..., 1] * lower * m11,
     )
 
 

@@ -153,6 +153,28 @@ def test_fields_pass_as_through_the_matrix(layout, seed, num_fields, dtype):
     assert_close(out, fields @ matrix.transpose(-1, -2), UNITARITY_EPS)
 
 
+@backends
+@pytest.mark.parametrize("dtype", REAL_DTYPES)
+@pytest.mark.parametrize("is_lossy", [False, True])
+def test_bars_do_not_leak(is_lossy, dtype, backend):
+    """theta at the float nearest to pi: exactly diagonal, through every formula of the block."""
+    layout = MeshLayout.clements(6)
+    _, phi, screen = random_settings(layout, 0, dtype=dtype)
+    arms = random_defects(layout, 1, dtype=dtype)["arm_loss_db"] if is_lossy else None
+    matrix = transfer_matrix(
+        layout, torch.full_like(phi, PI), phi, screen, arm_loss_db=arms, backend=backend
+    )
+    leak = matrix - torch.diag(matrix.diagonal())
+    if is_lossy:  # arms between the couplers differ: only their own imbalance couples the modes
+        balanced = arms.mean(-1, keepdim=True).expand_as(arms)
+        matrix = transfer_matrix(
+            layout, torch.full_like(phi, PI), phi, screen, arm_loss_db=balanced, backend=backend
+        )
+        assert leak.abs().max() > torch.finfo(dtype).eps
+        leak = matrix - torch.diag(matrix.diagonal())
+    assert torch.equal(leak, torch.zeros_like(leak))
+
+
 @pytest.mark.parametrize("dtype", REAL_DTYPES)
 @given(num_modes=st.integers(1, 8), seed=seeds, first=st.integers(0, 4), second=st.integers(0, 7))
 def test_meshes_in_series_are_one_mesh(num_modes, seed, first, second, dtype):
