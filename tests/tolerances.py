@@ -75,6 +75,9 @@ FOLD_EPS = 128  # folded settings of up to 20 rad, 2 eps each before; measured 3
 EASED = 0.5  # upper bound of the loss after a few steps, relative to its start; measured 0.18
 
 # Compiled kernels.
+SINE_BIAS_EPS = 0.02  # mean of sin^2 + cos^2 - 1; measured 0.005
+SINE_SCATTER_EPS = 0.1  # lower bound of its deviation, or the mean says nothing
+PEAK_SLACK = 0.3  # relative; pages and allocator around a known 96 MB
 SINE_EPS = 1  # absolute, of values up to 1; measured 0.72
 # Gradients of meshes.
 GRADIENT_EPS = 128  # of gradients up to about 1, or relative; sums over up to 1,100 fields

@@ -5,6 +5,7 @@ change of the file that holds a kernel, but not of the functions the kernel call
 here the stamp covers all sources of the package, so that old code never runs.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from functools import lru_cache
@@ -20,12 +21,12 @@ _OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Entry point called from Python: compiled for each type of arguments at its first call."""
     dispatcher = numba.njit(**_OPTIONS)(function)
-    try:
+    # RuntimeError: no directory can be written, so every process compiles anew. AttributeError: a
+    # release of numba without this inner part, which keeps its own rule.
+    with contextlib.suppress(RuntimeError, AttributeError):
         dispatcher.enable_caching()
-    except RuntimeError:  # no directory can be written: compiled anew in every process
-        return dispatcher
-    file = dispatcher._cache._cache_file
-    file._source_stamp = (file._source_stamp, source_digest())
+        file = dispatcher._cache._cache_file
+        file._source_stamp = (file._source_stamp, source_digest())
     return dispatcher
 
 

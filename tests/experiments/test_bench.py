@@ -14,7 +14,7 @@ from experiments.bench.timing import Timing, thread_count, time_in_turn
 from experiments.record import RunRecord
 from photonic import MeshLayout, apply, transfer_matrix
 from tests.photonic.matrices import assert_close, random_normal, random_settings
-from tests.tolerances import MESH_EPS
+from tests.tolerances import MESH_EPS, PEAK_SLACK
 
 TINY = Effort(turns=2, slow_turns=1, rates=((4, 0.2), (8, 0.3)), growth=(4, 8))
 
@@ -64,7 +64,7 @@ def test_peak_memory_of_a_known_call() -> None:
     growth = peak_growth_bytes(call, kept.clear)
     if growth is None:
         pytest.skip("the system keeps no books of peak memory")
-    assert 0.95 < growth / (96 * 2**20) < 1.3
+    assert 1 - PEAK_SLACK < growth / (96 * 2**20) < 1 + PEAK_SLACK
 
 
 @pytest.mark.parametrize(
