@@ -1,0 +1,1 @@
+"""Commands of ``lightframe``, one file each; heavy imports wait until a command runs."""

@@ -1,0 +1,36 @@
+"""Options that several commands share."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_CHECKPOINT = "refractive_index"
+DEFAULT_AUXILIARY = "dielectric:gap,dielectric:eps_t,elastic:K,elastic:G,formation:ef,piezo:eij_max"
+
+
+class Mesh(StrEnum):
+    """Wiring of the meshes."""
+
+    clements = "clements"
+    reck = "reck"
+
+
+Out = Annotated[Path, typer.Option("--out", help="Directory to create; must not exist.")]
+Checkpoint = Annotated[
+    str, typer.Option("--checkpoint", help="Directory, or name of a shipped checkpoint.")
+]
+Mapped = Annotated[Path, typer.Argument(metavar="MAPPED", help="Directory written by map.")]
+Chips = Annotated[
+    int, typer.Option("--chips", min=1, max=100_000, help="Independently drawn chips.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of all draws.")]
+OtherHardware = Annotated[
+    str | None,
+    typer.Option("--hardware", help="Chip name or YAML file; default: the one mapped for."),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option("--crystals", min=1, help="Use only the first held-out crystals."),
+]

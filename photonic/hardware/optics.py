@@ -1,0 +1,39 @@
+"""Fields: phase noise, couplers and loss."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from photonic.hardware.ranges import Angle, CouplerAngle, Decibel
+
+
+class OpticsFields(BaseModel):
+    """Errors of the optics that no drive causes."""
+
+    phase_noise_rad: Angle = 0.0
+    """Std of the static phase error, one draw per chip [rad]; reference 2.7."""
+    shot_phase_noise_rad: Angle = 0.0
+    """Std of the phase error drawn anew for every shot [rad]; reference 2.7."""
+    attenuator_noise_rad: Angle = 0.0
+    """Std of a further static error on the phases of the attenuators [rad]."""
+    coupler_sigma_rad: Annotated[float, Field(ge=0, lt=0.7854)] = 0.0
+    """Std of the independent coupler angle errors [rad]; reference 2.8."""
+    coupler_offset_rad: CouplerAngle = 0.0
+    """Coupler angle error common to the chip [rad]; reference 2.8."""
+    coupler_slope_rad_per_nm: float = 0.0
+    """Change of all coupler angles with wavelength [rad/nm]; reference 2.8."""
+    wavelength_offset_nm: float = 0.0
+    """Wavelength in use minus design wavelength [nm]."""
+    insertion_loss_db: Decibel = 0.0
+    """Mean loss per MZI [dB of power]; reference 2.9."""
+    insertion_loss_std_db: Decibel = 0.0
+    """Std of the loss per MZI [dB]; reference 2.9."""
+    arm_loss_db: Decibel = 0.0
+    """Mean further loss of each of the six arm sections of an MZI [dB]; reference 2.9."""
+    arm_loss_std_db: Decibel = 0.0
+    """Std of the loss of an arm section [dB]: arms of one MZI differ; reference 2.9."""
+    edge_loss_db: Decibel = 0.0
+    """Loss of a mode in a column where it meets no MZI [dB]; equal to ``insertion_loss_db`` with
+    matched dummies; reference 2.9."""
+    is_loss_compensated: bool = True
+    """An electronic gain is calibrated for the mean loss of the core."""
