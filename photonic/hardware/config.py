@@ -55,6 +55,14 @@ class HardwareConfig(CostFields, LinkFields, DriftFields, OpticsFields, DriveFie
 
     @model_validator(mode="before")
     @classmethod
+    def _accept_lists(cls, data: Any) -> Any:
+        # YAML and JSON know lists only; the strict fields are tuples.
+        if not isinstance(data, dict):
+            return data
+        return {key: _as_tuple(value) for key, value in data.items()}
+
+    @model_validator(mode="before")
+    @classmethod
     def _switch_off(cls, data: Any) -> Any:
         off = data.get("ideal") if isinstance(data, dict) else None
         if not isinstance(off, list | tuple):
@@ -200,6 +208,10 @@ def validate(data: dict[str, Any], origin: str) -> HardwareConfig:
         return HardwareConfig.model_validate(data)
     except ValidationError as error:
         raise HardwareError(f"{origin}: {first_problem(error)}") from error
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
 
 
 def first_problem(error: ValidationError) -> str:
