@@ -75,13 +75,11 @@ class ChipStudy:
         predictions = np.empty(shape)
         for q, setting in enumerate(self.settings):
             for c in range(self.num_chips):
-                chip = Chip(setting.hardware, self.seed, c)
+                chip = Chip(setting.hardware, self.seed, c, setting.time_s)
                 predictions[q, c] = output.vector(
                     f"setting-{q:03d}-chip-{c:04d}",
                     self.held_out.num_crystals,
-                    lambda chip=chip, time_s=setting.time_s: chip_predictions(
-                        self.mapped, self.held_out, chip, time_s
-                    ),
+                    lambda chip=chip: chip_predictions(self.mapped, self.held_out, chip),
                 )
                 on_chip()
         values = np.array([setting.value for setting in self.settings], dtype=float)

@@ -85,9 +85,9 @@ def digital_predictions(model: CrystalModel, held_out: HeldOut) -> NDArray[np.fl
 
 
 def chip_predictions(
-    mapped: MappedModel, held_out: HeldOut, chip: Chip, time_s: float = 0.0, shot: int = 0
+    mapped: MappedModel, held_out: HeldOut, chip: Chip, shot: int = 0
 ) -> NDArray[np.float64]:
     """(B,) predictions with the weights that one chip realises, in the label's unit."""
-    weights = mapped.weights(chip, time_s, shot)
+    weights = mapped.weights(chip, shot)
     outputs = mapped.model.standardised(held_out.batches, weights)
     return mapped.model.to_physical(outputs)[held_out.label.name]

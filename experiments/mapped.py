@@ -78,17 +78,14 @@ class MappedModel:
     settings: MappingSettings
     record: RunRecord
 
-    def weights(self, chip: Chip, time_s: float = 0.0, shot: int = 0) -> dict[str, Tensor]:
+    def weights(self, chip: Chip, shot: int = 0) -> dict[str, Tensor]:
         """Weight matrices that a chip realises, by parameter name, in the model's dtype.
 
         Args:
-            chip: one drawn device.
-            time_s: [s] time since calibration.
+            chip: one drawn device at a time.
             shot: number of the read; selects the per-shot noise.
         """
-        weights = realise_all(
-            list(self.programs.values()), chip, time_s, shot, dtype=self.model.dtype
-        )
+        weights = realise_all(list(self.programs.values()), chip, shot, dtype=self.model.dtype)
         names = (f"{name}.weight" for name in self.programs)
         return dict(zip(names, weights, strict=True))
 

@@ -4,22 +4,31 @@ A chip stores nothing but its key. Each method draws one effect for one named me
 (seed, chip, mesh, effect[, time or shot]), so the same call gives the same bits everywhere.
 """
 
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from photonic.drift import DriftLaw, OrnsteinUhlenbeck, RandomWalk, drift_path
+from photonic.drift import HORIZON_S, ageing_factors, phase_drift
+from photonic.drive import phase_full_scale
 from photonic.hardware import HardwareConfig
-from photonic.impairments.bias import bias_residual
-from photonic.impairments.coupler import coupler_errors
+from photonic.impairments.attenuator import attenuator_noise
+from photonic.impairments.bias import bias_residual, uncalibrated_bias
+from photonic.impairments.coupler import coupler_errors, dispersion_offset
+from photonic.impairments.failures import failed_phases
 from photonic.impairments.gamma import gamma_factors
-from photonic.impairments.loss import insertion_losses
+from photonic.impairments.loss import arm_losses, edge_losses, insertion_losses
 from photonic.impairments.phase_noise import phase_noise
+from photonic.layout import MeshLayout
+from photonic.mesh_errors import MeshErrors
 from photonic.randomness import keyed_generator
 
 _Draw = NDArray[np.float64] | None
-_SECONDS_PER_HOUR = 3600.0
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,9 @@ class Chip:
 
     Every method takes the name of a mesh (for a program: "layer/U", "layer/sigma", "layer/V") and
     the shape of its shifters or MZIs, batch first. It returns None when the effect is absent.
+
+    Raises:
+        ValueError: if the time is negative or beyond the simulated paths.
     """
 
     hardware: HardwareConfig
@@ -36,22 +48,105 @@ class Chip:
     """Seed of the run."""
     index: int = 0
     """Number of the chip within the run."""
+    time_s: float = 0.0
+    """Time since the calibration [s]."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.time_s <= HORIZON_S:
+            raise ValueError(f"`time_s` must lie in [0, {HORIZON_S}], got {self.time_s}")
+
+    def at(self, time_s: float) -> Chip:
+        """The same chip at another time [s] since its calibration; a pure function of time."""
+        return dataclasses.replace(self, time_s=time_s)
 
     def generator(self, mesh: str, effect: str, *key: int) -> np.random.Generator:
         """Generator of one effect on one mesh; ``key`` adds a shot or another index."""
         return keyed_generator(self.seed, self.index, mesh, effect, *key)
 
+    def mesh_errors(
+        self,
+        mesh: str,
+        layout: MeshLayout | None,
+        batch_shape: tuple[int, ...],
+        num_shifters: int,
+        shot: int = 0,
+    ) -> MeshErrors:
+        """All errors of a batch of meshes at the time of the chip.
+
+        Args:
+            mesh: name of the mesh.
+            layout: wiring; None for isolated attenuators.
+            batch_shape: shape of the batch, (R, C) for the tiles of a layer.
+            num_shifters: S, phase shifters per mesh.
+            shot: index of the shot.
+
+        Returns:
+            float64 tensors.
+        """
+        shifters = (*batch_shape, num_shifters)
+        mzis = (*batch_shape, num_shifters // 2 if layout is None else layout.num_mzis)
+        offsets = (
+            self.bias(mesh, shifters, is_attenuator=layout is None),
+            self.drift(mesh, batch_shape, num_shifters),
+            self.static_phase_noise(mesh, shifters),
+            self.attenuator_noise(mesh, shifters) if layout is None else None,
+            self.shot_phase_noise(mesh, shifters, shot),
+        )
+        edges = None if layout is None else edge_losses(layout, self.hardware.edge_loss_db)
+        draws = (
+            _product((self.gamma_factors(mesh, shifters), self.ageing(mesh, shifters))),
+            self.failures(mesh, shifters),
+            _sum(offsets),
+            self.coupler_errors(mesh, mzis),
+            self.insertion_losses(mesh, mzis),
+            _sum((self.arm_losses(mesh, mzis), _broadcast(edges, batch_shape))),
+        )
+        return MeshErrors(*(None if draw is None else torch.from_numpy(draw) for draw in draws))
+
     def gamma_factors(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
         """``shape`` factors on the driven phases; see ``impairments.gamma``."""
         return gamma_factors(self.hardware.gamma_spread, shape, self.generator(mesh, "gamma"))
 
-    def bias_residual(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
-        """``shape`` [rad] bias left by calibration; see ``impairments.bias``."""
-        return bias_residual(self.hardware.bias_residual_rad, shape, self.generator(mesh, "bias"))
+    def ageing(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
+        """``shape`` factors on the driven phases of aged heaters; see ``drift``."""
+        key = self.hardware, self.seed, self.index, mesh
+        return ageing_factors(*key, shape[:-1], shape[-1], self.time_s)
+
+    def failures(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
+        """``shape`` [rad] driven phases of failed shifters; see ``impairments.failures``."""
+        hardware = self.hardware
+        return failed_phases(
+            hardware.stuck_probability,
+            hardware.dead_probability,
+            hardware.full_scale_probability,
+            phase_full_scale(hardware),
+            shape,
+            self.generator(mesh, "failure"),
+        )
+
+    def bias(self, mesh: str, shape: tuple[int, ...], *, is_attenuator: bool = False) -> _Draw:
+        """``shape`` [rad] bias before or after calibration; see ``impairments.bias``."""
+        hardware = self.hardware
+        if is_attenuator and not hardware.is_attenuator_biased:
+            return None
+        generator = self.generator(mesh, "bias")
+        if hardware.is_bias_calibrated:
+            return bias_residual(hardware.bias_residual_rad, shape, generator)
+        return uncalibrated_bias(hardware.bias_range_rad, shape, generator)
+
+    def drift(self, mesh: str, batch_shape: tuple[int, ...], num_shifters: int) -> _Draw:
+        """(``batch_shape``, ``num_shifters``) [rad] drift since the calibration; see ``drift``."""
+        key = self.hardware, self.seed, self.index, mesh
+        return phase_drift(*key, batch_shape, num_shifters, self.time_s)
 
     def static_phase_noise(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
         """``shape`` [rad] phase errors of this chip; see ``impairments.phase_noise``."""
         return phase_noise(self.hardware.phase_noise_rad, shape, self.generator(mesh, "phase"))
+
+    def attenuator_noise(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
+        """``shape`` [rad] further phase errors of attenuators; see ``impairments.attenuator``."""
+        figure = self.hardware.attenuator_noise_rad
+        return attenuator_noise(figure, shape, self.generator(mesh, "attenuator"))
 
     def shot_phase_noise(self, mesh: str, shape: tuple[int, ...], shot: int) -> _Draw:
         """``shape`` [rad] phase errors of one shot; see ``impairments.phase_noise``."""
@@ -60,38 +155,33 @@ class Chip:
 
     def coupler_errors(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
         """(``shape``, 2) [rad] coupler angle errors (a, b); see ``impairments.coupler``."""
-        figures = self.hardware.coupler_sigma_rad, self.hardware.coupler_offset_rad
-        return coupler_errors(*figures, shape, self.generator(mesh, "coupler"))
+        hardware = self.hardware
+        offset = hardware.coupler_offset_rad + dispersion_offset(
+            hardware.coupler_slope_rad_per_nm, hardware.wavelength_offset_nm
+        )
+        generator = self.generator(mesh, "coupler")
+        return coupler_errors(hardware.coupler_sigma_rad, offset, shape, generator)
 
     def insertion_losses(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
         """``shape`` [dB] losses of the MZIs; see ``impairments.loss``."""
         figures = self.hardware.insertion_loss_db, self.hardware.insertion_loss_std_db
         return insertion_losses(*figures, shape, self.generator(mesh, "loss"))
 
-    def drift(self, mesh: str, shape: tuple[int, ...], time_s: float) -> _Draw:
-        """``shape`` [rad] drift since the calibration at time 0.
+    def arm_losses(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
+        """(``shape``, 3, 2) [dB] losses of the arm sections; see ``impairments.loss``."""
+        figures = self.hardware.arm_loss_db, self.hardware.arm_loss_std_db
+        return arm_losses(*figures, shape, self.generator(mesh, "arm_loss"))
 
-        Args:
-            mesh: name of the mesh.
-            shape: shape of the shifters.
-            time_s: [s] time since the calibration.
 
-        Raises:
-            ValueError: if the chip drifts and the time is outside its paths.
-        """
-        laws = self._drift_laws()
-        if not laws:
-            return None
-        key = self.index, mesh, "drift"
-        paths = [drift_path(time_s, law, shape, self.seed, *key, kind) for kind, law in laws]
-        return sum(paths[1:], start=paths[0])
+def _sum(draws: Iterable[_Draw]) -> _Draw:
+    present = [draw for draw in draws if draw is not None]
+    return sum(present[1:], start=present[0]) if present else None
 
-    def _drift_laws(self) -> list[tuple[str, DriftLaw]]:
-        hardware, laws = self.hardware, []
-        if hardware.random_walk_rad_per_sqrt_hour:
-            rate = hardware.random_walk_rad_per_sqrt_hour**2 / _SECONDS_PER_HOUR
-            laws.append(("random_walk", RandomWalk(rate)))
-        if hardware.ou_sigma_rad and hardware.ou_time_constant_s:
-            law = OrnsteinUhlenbeck(hardware.ou_sigma_rad, hardware.ou_time_constant_s)
-            laws.append(("ornstein_uhlenbeck", law))
-        return laws
+
+def _product(draws: Iterable[_Draw]) -> _Draw:
+    present = [draw for draw in draws if draw is not None]
+    return np.prod(present, axis=0) if present else None
+
+
+def _broadcast(array: _Draw, batch_shape: tuple[int, ...]) -> _Draw:
+    return None if array is None else np.broadcast_to(array, (*batch_shape, *array.shape)).copy()

@@ -1,7 +1,8 @@
 """Drive laws: phase to voltage to converter code, and back.
 
-The heater law is phi = pi (V/v_pi)^2 with the smallest V >= 0. A command is never clipped: what the
-driver cannot reach raises. Rounding as an error of the weights is ``impairments.quantisation``.
+The heater law is phi = pi (V/v_pi)^2 or, with a quartic term, phi = p1 V^2 + p2 V^4, with the
+smallest V >= 0: the fields of the hardware decide. A command is never clipped: what the driver
+cannot reach raises. Rounding as an error of the weights is ``impairments.quantisation``.
 """
 
 import numpy as np
@@ -15,25 +16,32 @@ _Floats = NDArray[np.float64]
 
 
 def phase_to_voltage(phase: _Floats, hardware: HardwareConfig) -> _Floats:
-    """Heater voltages V = v_pi sqrt(phi/pi).
+    """Heater voltages V = v_pi sqrt(phi/pi), or V^2 = 2 phi/(p1 + sqrt(p1^2 + 4 p2 phi)).
+
+    The second form is the inverse of phi = p1 V^2 + p2 V^4 on its rising branch, and is stable for
+    p2 -> 0.
 
     Args:
         phase: (...) [rad] commanded phase. Without crosstalk pre-compensation it is reduced modulo
             2 pi; with it the phase must be >= 0 and is not reduced, because a command above 2 pi
             heats its neighbours more than its remainder does.
-        hardware: gives ``v_pi_v`` and ``v_max_v``.
+        hardware: gives the law (``v_pi_v``, or ``heater_quadratic_rad_per_v2`` and
+            ``heater_quartic_rad_per_v4``) and ``v_max_v``.
 
     Returns:
         (...) [V] smallest voltage >= 0.
 
     Raises:
-        ValueError: if the law is not known, a phase is negative (pre-compensated drive), or a
-            voltage exceeds ``v_max_v``.
+        ValueError: if the law is not known, a phase is negative (pre-compensated drive) or beyond
+            the peak of the law, or a voltage exceeds ``v_max_v``.
 
     Source: Harris et al., Opt. Express 22, 10487 (2014) (heater); reference 6.2 (branch).
     """
-    v_pi = _known_v_pi(hardware)
-    voltage = v_pi * np.sqrt(drive_phase(phase, hardware) / np.pi)
+    driven = drive_phase(phase, hardware)
+    if hardware.heater_quadratic_rad_per_v2 is None:
+        voltage = _known_v_pi(hardware) * np.sqrt(driven / np.pi)
+    else:
+        voltage = _quartic_voltage(driven, hardware)
     if hardware.v_max_v is not None and voltage.size and voltage.max() > hardware.v_max_v:
         raise ValueError(
             f"a phase needs {voltage.max():.4g} V, "
@@ -43,19 +51,25 @@ def phase_to_voltage(phase: _Floats, hardware: HardwareConfig) -> _Floats:
 
 
 def voltage_to_phase(voltage: _Floats, hardware: HardwareConfig) -> _Floats:
-    """Commanded phases phi = pi (V/v_pi)^2, not reduced.
+    """Commanded phases phi = pi (V/v_pi)^2 or phi = p1 V^2 + p2 V^4, not reduced.
 
     Args:
         voltage: (...) [V] heater voltage.
-        hardware: gives ``v_pi_v``.
+        hardware: gives the law, as in ``phase_to_voltage``.
 
     Returns:
         (...) [rad] commanded phase.
 
     Raises:
         ValueError: if the law is not known.
+
+    Source: Harris et al., Opt. Express 22, 10487 (2014); reference 2.1 (quartic term).
     """
-    return np.pi * (np.asarray(voltage) / _known_v_pi(hardware)) ** 2
+    if hardware.heater_quadratic_rad_per_v2 is None:
+        return np.pi * (np.asarray(voltage) / _known_v_pi(hardware)) ** 2
+    quadratic, quartic = _quartic_law(hardware)
+    square = np.square(np.asarray(voltage, dtype=np.float64))
+    return square * (quadratic + quartic * square)
 
 
 def voltage_to_code(voltage: _Floats, hardware: HardwareConfig) -> NDArray[np.int64]:
@@ -160,8 +174,30 @@ def drive_phase(phase: _Floats, hardware: HardwareConfig) -> _Floats:
 
 def _known_v_pi(hardware: HardwareConfig) -> float:
     if hardware.v_pi_v is None:
-        raise ValueError(f"hardware {hardware.name!r} has no `v_pi_v`: its drive law is not known")
+        raise ValueError(
+            f"hardware {hardware.name!r} has no `v_pi_v` and no `heater_quadratic_rad_per_v2`: "
+            "its drive law is not known"
+        )
     return hardware.v_pi_v
+
+
+def _quartic_law(hardware: HardwareConfig) -> tuple[float, float]:
+    """Coefficients p1 [rad/V^2] and p2 [rad/V^4]."""
+    return hardware.heater_quadratic_rad_per_v2, hardware.heater_quartic_rad_per_v4 or 0.0
+
+
+def _quartic_voltage(phase: _Floats, hardware: HardwareConfig) -> _Floats:
+    """(...) [V] inverse of the quartic law on its rising branch."""
+    quadratic, quartic = _quartic_law(hardware)
+    peak = -(quadratic**2) / (4 * quartic) if quartic < 0 else np.inf
+    if phase.size and phase.max() > peak:
+        raise ValueError(
+            f"a phase of {phase.max():.4g} rad is out of reach: "
+            f"the heaters of {hardware.name!r} peak at {peak:.4g} rad"
+        )
+    # At the peak itself the root is of zero, or of its rounding error.
+    root = np.sqrt(np.maximum(quadratic**2 + 4 * quartic * phase, 0.0))
+    return np.sqrt(2 * phase / (quadratic + root))
 
 
 def _voltage_full_scale(hardware: HardwareConfig) -> float:

@@ -1,27 +1,26 @@
-"""What the light meets in the meshes of a drawn chip: commanded and realised phases, and errors.
+"""What a controller asks of the meshes of a layer, and what the light meets there.
 
 A tile has three meshes, V, sigma and U in the order of the light. The shifters of a mesh are kept
 in one flat order: theta of each MZI, phi of each MZI, then the output screen (none for sigma, whose
 attenuators are isolated MZIs, heated by no neighbour).
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
-from photonic.chip import Chip
 from photonic.conventions import wrap_phase
 from photonic.hardware import HardwareConfig
-from photonic.impairments.crosstalk import apply_crosstalk, precompensate_crosstalk
-from photonic.impairments.quantisation import quantise_phase
 from photonic.layout import MeshLayout
+from photonic.mesh_errors import MeshErrors
+from photonic.phase_chain import precompensated, realised_phase
 from photonic.phases import MeshPhases
 from photonic.program import Program
 
 # Shapes: R, C tiles, M MZIs of a mesh, N modes, S = 2 M + N shifters, r attenuators.
-_Floats = NDArray[np.float64]
 
 MESHES = ("V", "sigma", "U")
 """The meshes of a tile, in the order of the light."""
@@ -30,15 +29,39 @@ MESHES = ("V", "sigma", "U")
 class MeshState(NamedTuple):
     """What the light meets in a mesh or in the attenuators."""
 
-    phase: _Floats
+    phase: Tensor
     """(..., S) [rad] phases, in flat order."""
-    coupler_error: _Floats | None = None
+    coupler_error: Tensor | None = None
     """(..., M, 2) [rad] coupler angle errors (a, b); None = 50:50."""
-    insertion_loss_db: _Floats | None = None
+    insertion_loss_db: Tensor | None = None
     """(..., M) [dB] loss of each MZI; None = lossless."""
+    arm_loss_db: Tensor | None = None
+    """(..., M, 3, 2) [dB] loss of arm sections; None = lossless."""
 
 
-def flat_phases(phases: MeshPhases) -> _Floats:
+@dataclass(frozen=True, eq=False)
+class Commands:
+    """What a controller asks of the tiles of one layer.
+
+    Args:
+        phases: mesh name to commanded phases [rad], before rounding: "V" and "U" (R, C, S), "sigma"
+            (R, C, 2 r), theta then phi of each attenuator. With crosstalk compensation they may
+            exceed 2 pi.
+        scale: (R, C) factors applied by the electronics.
+    """
+
+    phases: Mapping[str, Tensor]
+    """Mesh name to commanded phases [rad]."""
+    scale: Tensor
+    """(R, C) factors applied by the electronics."""
+
+
+def mesh_layouts(program: Program) -> dict[str, MeshLayout | None]:
+    """Wiring of each mesh of a tile; None for the isolated attenuators."""
+    return {"V": program.v_layout, "sigma": None, "U": program.u_layout}
+
+
+def flat_phases(phases: MeshPhases) -> Tensor:
     """Phases of a mesh in flat order, wrapped.
 
     Args:
@@ -47,11 +70,10 @@ def flat_phases(phases: MeshPhases) -> _Floats:
     Returns:
         (..., S) [rad] in [0, 2 pi): theta, phi, output screen.
     """
-    joined = torch.cat([phases.theta, phases.phi, phases.output_phase], dim=-1)
-    return wrap_phase(joined).detach().cpu().numpy()
+    return wrap_phase(torch.cat([phases.theta, phases.phi, phases.output_phase], dim=-1))
 
 
-def target_phases(program: Program) -> dict[str, _Floats]:
+def target_phases(program: Program) -> dict[str, Tensor]:
     """Ideal phases of all tiles, wrapped, by mesh.
 
     Args:
@@ -60,37 +82,43 @@ def target_phases(program: Program) -> dict[str, _Floats]:
     Returns:
         "V" and "U": (R, C, S) [rad]; "sigma": (R, C, 2 r) [rad], theta then phi of each attenuator.
     """
-    sigma = wrap_phase(torch.cat(program.attenuator_phases(), dim=-1)).detach().cpu().numpy()
+    sigma = wrap_phase(torch.cat(program.attenuator_phases(), dim=-1))
     return {"V": flat_phases(program.v), "sigma": sigma, "U": flat_phases(program.u)}
 
 
-def commanded_phases(program: Program, hardware: HardwareConfig) -> dict[str, _Floats]:
-    """Phases that the drive is asked for, before rounding, by mesh.
+def nominal_commands(
+    program: Program, hardware: HardwareConfig, phases: Mapping[str, Tensor] | None = None
+) -> Commands:
+    """What a controller asks for that knows the data sheet of a chip, but not this chip.
 
     Args:
         program: ideal settings of a layer.
         hardware: decides on pre-compensation and on the largest mesh.
+        phases: targets [rad] in place of those of the program; any real values, wrapped here.
 
     Returns:
-        As ``target_phases``; with pre-compensation U and V are solved for crosstalk and may exceed
-        2 pi.
+        The targets; with pre-compensation U and V are solved for the nominal crosstalk.
 
     Raises:
         ValueError: if a mesh is too large for the hardware, or crosstalk cannot be compensated.
     """
     check_fits(program, hardware)
-    phases = target_phases(program)
+    if phases is None:
+        commands = target_phases(program)
+    else:
+        commands = {mesh: wrap_phase(phases[mesh]) for mesh in MESHES}
     if hardware.is_precompensated:
-        for mesh, layout in (("V", program.v_layout), ("U", program.u_layout)):
-            phases[mesh] = precompensate_crosstalk(phases[mesh], layout, hardware.crosstalk)
-    return phases
+        for mesh, layout in mesh_layouts(program).items():
+            if layout is not None:
+                commands[mesh] = precompensated(commands[mesh], hardware, layout)
+    return Commands(commands, program.scale)
 
 
 def check_fits(program: Program, hardware: HardwareConfig) -> None:
-    """Refuse a program whose meshes are larger than the hardware carries.
+    """Refuse a program whose meshes are larger than the hardware carries, or of another wiring.
 
     Raises:
-        ValueError: if a mesh has more than ``max_modes`` modes.
+        ValueError: if a mesh has more than ``max_modes`` modes or not the wiring ``mesh``.
     """
     largest = max(program.u_layout.num_modes, program.v_layout.num_modes)
     limit = hardware.max_modes
@@ -99,46 +127,34 @@ def check_fits(program: Program, hardware: HardwareConfig) -> None:
             f"{hardware.name} carries at most {limit} modes, {program.name!r} needs {largest}; "
             f"map with --tile {limit} or less"
         )
+    kind = program.u_layout.kind
+    if hardware.mesh is not None and kind != hardware.mesh:
+        raise ValueError(
+            f"{hardware.name} is wired as {hardware.mesh}, {program.name!r} as {kind}; "
+            f"map with --mesh {hardware.mesh}"
+        )
 
 
 def realised_state(
-    command: _Floats,
-    chip: Chip,
-    name: str,
-    layout: MeshLayout | None,
-    time_s: float = 0.0,
-    shot: int = 0,
+    command: Tensor, errors: MeshErrors, hardware: HardwareConfig, layout: MeshLayout | None
 ) -> MeshState:
     """What the light meets when the drive is asked for some phases.
 
     Args:
-        command: (..., S) [rad] commanded phases, in flat order.
-        chip: drawn chip.
-        name: key of the mesh in the draws of the chip.
+        command: (..., S) float64 [rad] commanded phases, in flat order.
+        errors: drawn errors of these meshes, from ``Chip.mesh_errors``.
+        hardware: converter and crosstalk.
         layout: wiring of the mesh; None for isolated attenuators.
-        time_s: [s] time since the calibration.
-        shot: index of the shot.
 
     Returns:
-        Phases with all errors of the chip, its coupler errors and losses.
+        Phases with all errors, coupler errors and losses.
 
     Raises:
-        ValueError: if the drive cannot reach a phase or the time is out of range.
+        ValueError: if the drive cannot reach a phase.
     """
-    shape = command.shape
-    mzis = (*shape[:-1], shape[-1] // 2 if layout is None else layout.num_mzis)
-    phase = quantise_phase(command, chip.hardware)
-    factors = chip.gamma_factors(name, shape)
-    if factors is not None:
-        phase = phase * factors
-    if layout is not None:
-        phase = apply_crosstalk(phase, layout, chip.hardware.crosstalk)
-    for error in (
-        chip.bias_residual(name, shape),
-        chip.drift(name, shape, time_s),
-        chip.static_phase_noise(name, shape),
-        chip.shot_phase_noise(name, shape, shot),
-    ):
-        if error is not None:
-            phase = phase + error
-    return MeshState(phase, chip.coupler_errors(name, mzis), chip.insertion_losses(name, mzis))
+    return MeshState(
+        realised_phase(command, errors, hardware, layout),
+        errors.coupler_error,
+        errors.insertion_loss_db,
+        errors.arm_loss_db,
+    )

@@ -158,16 +158,18 @@ class Program:
                 )
         return self.join_tiles(tile_matrices(u, sigma, v))
 
-    def join_tiles(self, tiles: Tensor) -> Tensor:
+    def join_tiles(self, tiles: Tensor, scale: Tensor | None = None) -> Tensor:
         """Weight matrix of tiles: each times its scale, put in its place, cropped to W.
 
         Args:
             tiles: (..., R, C, m, n) real.
+            scale: (R, C) in place of the scale of the program.
 
         Returns:
             (..., out_features, in_features) in the precision of the tiles.
         """
-        tiles = tiles * self.scale.to(tiles)[..., None, None]
+        scale = self.scale if scale is None else scale
+        tiles = tiles * scale.to(tiles)[..., None, None]
         matrix = tiles.transpose(-3, -2).flatten(-4, -3).flatten(-2, -1)
         return matrix[..., : self.out_features, : self.in_features]
 

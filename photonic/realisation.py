@@ -1,27 +1,36 @@
 """The weights that a drawn chip realises when it is programmed.
 
 Order of application: target phases -> wrap -> crosstalk pre-compensation -> converter -> drive
-coefficient -> crosstalk -> bias residue -> drift -> static phase noise -> shot noise -> coupler
+coefficient -> failures -> crosstalk -> bias -> drift -> static phase noise -> shot noise -> coupler
 angles -> loss -> transfer matrices -> weights. An ideal chip takes the same path and draws nothing.
+All of it is differentiable with respect to the commanded phases; rounding passes gradients straight
+through.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from photonic.chip import Chip
+from photonic.conventions import db_to_amplitude
 from photonic.hardware import HardwareConfig
 from photonic.impairments.loss import loss_gain
 from photonic.layout import MeshLayout
-from photonic.mesh_state import MESHES, MeshState, commanded_phases, realised_state
+from photonic.mesh_errors import MeshErrors
+from photonic.mesh_state import (
+    MESHES,
+    Commands,
+    MeshState,
+    mesh_layouts,
+    nominal_commands,
+    realised_state,
+)
 from photonic.program import Program, tile_matrices
 from photonic.propagation import transfer_matrix
 
 # Shapes: R, C tiles, M MZIs of a mesh, N modes, S = 2 M + N shifters, r attenuators.
-_Floats = NDArray[np.float64]
 
 
 def mesh_matrix(layout: MeshLayout, state: MeshState, dtype: torch.dtype) -> Tensor:
@@ -36,9 +45,9 @@ def mesh_matrix(layout: MeshLayout, state: MeshState, dtype: torch.dtype) -> Ten
         (..., N, N) complex, ``[out, in]``; unitary without loss.
     """
     m = layout.num_mzis
-    phase = torch.from_numpy(state.phase).to(dtype)
-    errors = (None if x is None else torch.from_numpy(x).to(dtype) for x in state[1:])
-    coupler_error, insertion_loss_db = errors
+    phase, coupler_error, insertion_loss_db, arm_loss_db = (
+        None if part is None else part.to(dtype) for part in state
+    )
     return transfer_matrix(
         layout,
         phase[..., :m],
@@ -46,34 +55,45 @@ def mesh_matrix(layout: MeshLayout, state: MeshState, dtype: torch.dtype) -> Ten
         phase[..., 2 * m :],
         coupler_error=coupler_error,
         insertion_loss_db=insertion_loss_db,
+        arm_loss_db=arm_loss_db,
     )
 
 
-def attenuator_field(state: MeshState) -> NDArray[np.complex128]:
+def attenuator_field(state: MeshState) -> Tensor:
     """Field that each attenuator, an MZI used from bar to bar, lets through.
 
-    g e^{i (phi + theta/2)} (i sin(theta/2) cos(a - b) - cos(theta/2) sin(a + b)),
-    g = 10^(-insertion_loss_db/20).
+    g e^{i (phi + theta/2)} (i sin(theta/2) cos(a - b) - cos(theta/2) sin(a + b)) with
+    g = 10^(-insertion_loss_db/20); with losses of its arms, g1 g3 e^{i phi} (cos A cos B g2
+    e^{i theta} - sin A sin B g2') for A = pi/4 + a, B = pi/4 + b and the amplitudes g1, g2, g3 of
+    the upper and g2' of the lower arm.
 
     Args:
         state: phases (..., 2 r), theta then phi, and errors.
 
     Returns:
-        (..., r) complex; the real attenuation for ideal settings.
+        (..., r) complex128; the real attenuation for ideal settings.
 
-    Source: element M00 of the MZI, reference 1.2.
+    Source: element M00 of the MZI, reference 1.2 and 2.9.
     """
-    theta, phi = np.split(state.phase, 2, axis=-1)
-    sine, cosine = np.sin(theta / 2), np.cos(theta / 2)
-    if state.coupler_error is None:
-        bar = 1j * sine
+    theta, phi = state.phase.chunk(2, dim=-1)
+    a, b = (0.0, 0.0) if state.coupler_error is None else state.coupler_error.unbind(-1)
+    a, b = torch.as_tensor(a, dtype=theta.dtype), torch.as_tensor(b, dtype=theta.dtype)
+    if state.arm_loss_db is None:
+        bar = torch.complex(
+            -(theta / 2).cos() * (a + b).sin(), (theta / 2).sin() * (a - b).cos()
+        ) * _unit(phi + theta / 2)
     else:
-        a, b = state.coupler_error[..., 0], state.coupler_error[..., 1]
-        bar = 1j * sine * np.cos(a - b) - cosine * np.sin(a + b)
-    field = np.exp(1j * (phi + theta / 2)) * bar
+        g = db_to_amplitude(state.arm_loss_db)
+        upper = (a + np.pi / 4).cos() * (b + np.pi / 4).cos() * g[..., 1, 0] * _unit(theta)
+        lower = (a + np.pi / 4).sin() * (b + np.pi / 4).sin() * g[..., 1, 1]
+        bar = g[..., 0, 0] * g[..., 2, 0] * _unit(phi) * (upper - lower)
     if state.insertion_loss_db is not None:
-        field = field * 10 ** (-state.insertion_loss_db / 20)
-    return field
+        bar = bar * db_to_amplitude(state.insertion_loss_db)
+    return bar
+
+
+def _unit(phase: Tensor) -> Tensor:
+    return torch.complex(phase.cos(), phase.sin())
 
 
 def weight_from_states(
@@ -89,17 +109,21 @@ def weight_from_states(
     Returns:
         (out_features, in_features) real: scale Re(U diag(sigma) V), tile by tile.
     """
-    return weights_from_states([program], [states], dtype)[0]
+    return weights_from_states([program], [states], [program.scale], dtype)[0]
 
 
 def weights_from_states(
-    programs: Sequence[Program], states: Sequence[dict[str, MeshState]], dtype: torch.dtype
+    programs: Sequence[Program],
+    states: Sequence[dict[str, MeshState]],
+    scales: Sequence[Tensor],
+    dtype: torch.dtype,
 ) -> list[Tensor]:
     """Weights of several programs; tiles of the same wiring pass in one batch.
 
     Args:
         programs: as in ``weight_from_states``.
         states: of each program, batch shape (R, C) each, all with the same kinds of errors.
+        scales: (R, C) of each program.
         dtype: real dtype of the propagation.
 
     Returns:
@@ -111,12 +135,12 @@ def weights_from_states(
     weights: dict[int, Tensor] = {}
     for (u_layout, v_layout), members in groups.items():
         u, sigma, v = (_joined([states[i][mesh] for i in members]) for mesh in ("U", "sigma", "V"))
-        field = torch.from_numpy(attenuator_field(sigma)).to(dtype.to_complex())
+        field = attenuator_field(sigma).to(dtype.to_complex())
         matrices = mesh_matrix(u_layout, u, dtype), mesh_matrix(v_layout, v, dtype)
         tiles = tile_matrices(matrices[0], field, matrices[1])
         parts = tiles.split([programs[i].num_tiles for i in members])
         weights |= {
-            i: programs[i].join_tiles(part.unflatten(0, programs[i].grid_shape))
+            i: programs[i].join_tiles(part.unflatten(0, programs[i].grid_shape), scales[i])
             for i, part in zip(members, parts, strict=True)
         }
     return [weights[i] for i in range(len(programs))]
@@ -125,36 +149,24 @@ def weights_from_states(
 def _joined(states: Sequence[MeshState]) -> MeshState:
     """Meshes of all tiles of several layers in one batch dimension."""
 
-    def join(parts: Sequence[_Floats | None]) -> _Floats | None:
-        return None if parts[0] is None else np.concatenate([_flat(part) for part in parts])
+    def join(parts: Sequence[Tensor | None]) -> Tensor | None:
+        return None if parts[0] is None else torch.cat([part.flatten(0, 1) for part in parts])
 
     return MeshState(*map(join, zip(*states, strict=True)))
 
 
-def _flat(part: _Floats) -> _Floats:
-    """(R, C, ...) with both tile dimensions joined."""
-    return part.reshape(-1, *part.shape[2:])
-
-
 def realise(
-    program: Program,
-    chip: Chip,
-    time_s: float = 0.0,
-    shot: int = 0,
-    *,
-    dtype: torch.dtype = torch.float64,
+    program: Program, chip: Chip, shot: int = 0, *, dtype: torch.dtype = torch.float64
 ) -> Tensor:
     """Weight matrix that a chip applies when it is given a program.
 
     Errors are drawn once for the whole tile grid of each mesh, under the names "layer/V",
     "layer/sigma" and "layer/U". With ``is_loss_compensated`` the weight is multiplied by
-    10^(L (n_U + n_V + 1)/20), L the mean loss and n = 2 num_mzis/num_modes the mean number of MZIs
-    that light crosses in a mesh.
+    ``electronic_gain``.
 
     Args:
         program: ideal settings of a layer.
-        chip: drawn chip; an ideal one gives ``program.weight()`` within rounding.
-        time_s: [s] time since the calibration, for drift.
+        chip: drawn chip at a time; an ideal one gives ``program.weight()`` within rounding.
         shot: index of the shot, for shot noise.
         dtype: real dtype of the propagation and of the result.
 
@@ -162,19 +174,13 @@ def realise(
         (out_features, in_features) real weight on the CPU.
 
     Raises:
-        ValueError: if a mesh is too large for the hardware, the drive cannot reach a phase, or the
-            time is out of range.
+        ValueError: if a mesh is too large for the hardware or the drive cannot reach a phase.
     """
-    return realise_all([program], chip, time_s, shot, dtype=dtype)[0]
+    return realise_all([program], chip, shot, dtype=dtype)[0]
 
 
 def realise_all(
-    programs: Sequence[Program],
-    chip: Chip,
-    time_s: float = 0.0,
-    shot: int = 0,
-    *,
-    dtype: torch.dtype = torch.float64,
+    programs: Sequence[Program], chip: Chip, shot: int = 0, *, dtype: torch.dtype = torch.float64
 ) -> list[Tensor]:
     """Weight matrices that a chip applies when it is given the programs of several layers.
 
@@ -184,37 +190,96 @@ def realise_all(
     Args:
         programs: ideal settings of each layer, with different names.
         chip: drawn chip.
-        time_s: [s] time since the calibration.
         shot: index of the shot.
         dtype: real dtype of the propagation and of the results.
 
     Returns:
         One (out_features, in_features) weight per program.
     """
+    commands = [nominal_commands(program, chip.hardware) for program in programs]
+    return realise_commands(programs, commands, chip, shot, dtype=dtype)
+
+
+def realise_commands(
+    programs: Sequence[Program],
+    commands: Sequence[Commands],
+    chip: Chip,
+    shot: int = 0,
+    *,
+    dtype: torch.dtype = torch.float64,
+) -> list[Tensor]:
+    """Weight matrices that a chip applies when its controller asks for given phases.
+
+    Args:
+        programs: layouts and names of the layers; their phases are not used.
+        commands: what is asked for in each layer, from ``nominal_commands`` or a calibration.
+        chip: drawn chip.
+        shot: index of the shot.
+        dtype: real dtype of the propagation and of the results.
+
+    Returns:
+        One (out_features, in_features) weight per program, differentiable with respect to the
+        commands.
+
+    Raises:
+        ValueError: if two layers share a name or the drive cannot reach a phase.
+    """
     names = [program.name for program in programs]
     if len(set(names)) < len(names):
         raise ValueError(f"layers must have different names, or they share their draws: {names}")
-    states = [_states(program, chip, time_s, shot) for program in programs]
-    weights = weights_from_states(programs, states, dtype)
-    return [weight * _gain(p, chip.hardware) for p, weight in zip(programs, weights, strict=True)]
-
-
-def _states(program: Program, chip: Chip, time_s: float, shot: int) -> dict[str, MeshState]:
-    """States of all meshes of a program on a chip."""
-    commands = commanded_phases(program, chip.hardware)
-    layouts = {"V": program.v_layout, "sigma": None, "U": program.u_layout}
-    return {
-        mesh: realised_state(
-            commands[mesh], chip, f"{program.name}/{mesh}", layouts[mesh], time_s, shot
+    states = []
+    for program, command in zip(programs, commands, strict=True):
+        errors = layer_errors(program, chip, shot)
+        layouts = mesh_layouts(program)
+        states.append(
+            {
+                mesh: realised_state(
+                    command.phases[mesh], errors[mesh], chip.hardware, layouts[mesh]
+                )
+                for mesh in MESHES
+            }
         )
-        for mesh in MESHES
+    scales = [
+        command.scale * electronic_gain(program, chip.hardware)
+        for program, command in zip(programs, commands, strict=True)
+    ]
+    return weights_from_states(programs, states, scales, dtype)
+
+
+def layer_errors(program: Program, chip: Chip, shot: int = 0) -> dict[str, MeshErrors]:
+    """Errors of all meshes of a layer on a chip, by mesh."""
+    shifters = {
+        "V": 2 * program.v_layout.num_mzis + program.v_layout.num_modes,
+        "sigma": 2 * program.rank,
+        "U": 2 * program.u_layout.num_mzis + program.u_layout.num_modes,
+    }
+    return {
+        mesh: chip.mesh_errors(
+            f"{program.name}/{mesh}", layout, program.grid_shape, shifters[mesh], shot
+        )
+        for mesh, layout in mesh_layouts(program).items()
     }
 
 
-def _gain(program: Program, hardware: HardwareConfig) -> float:
-    """Electronic factor that makes up for the mean loss of a core."""
-    if not hardware.insertion_loss_db or not hardware.is_loss_compensated:
+def electronic_gain(program: Program, hardware: HardwareConfig) -> float:
+    """Electronic factor that makes up for the mean loss of a core.
+
+    10^(L (n_U + n_V + 1)/20), L the mean loss per MZI and n = 2 num_mzis/num_modes the mean number
+    of MZIs that light crosses in a mesh; sections that hold no MZI count with their own loss.
+
+    Args:
+        program: layouts of the core.
+        hardware: mean losses.
+
+    Returns:
+        1 without loss or without compensation.
+    """
+    if not hardware.is_loss_compensated:
         return 1.0
-    layouts = program.u_layout, program.v_layout
-    crossed = 1 + sum(2 * layout.num_mzis / layout.num_modes for layout in layouts)
-    return loss_gain(hardware.insertion_loss_db, crossed)
+    crossed, skipped = 1.0, 0.0
+    for layout in (program.u_layout, program.v_layout):
+        mean = 2 * layout.num_mzis / layout.num_modes
+        crossed += mean
+        skipped += layout.num_columns - mean
+    per_mzi = hardware.insertion_loss_db + 3 * hardware.arm_loss_db
+    return loss_gain(per_mzi, crossed) * loss_gain(hardware.edge_loss_db, skipped)

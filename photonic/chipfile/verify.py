@@ -98,7 +98,7 @@ def _rebuild(
     phases = _split(entry, record, _phases(record, hardware, source))
     if source != "phase" and hardware.is_precompensated:
         for mesh, layout in (("V", v_layout), ("U", u_layout)):
-            phases[mesh] = apply_crosstalk(phases[mesh], layout, hardware.crosstalk)
+            phases[mesh] = apply_crosstalk(phases[mesh], layout, hardware)
     theta = phases["sigma"][..., : entry.num_attenuators]
     program = Program(
         name=entry.name,
@@ -111,7 +111,9 @@ def _rebuild(
         attenuation=torch.from_numpy(np.abs(np.sin(theta / 2))),
         scale=torch.tensor(entry.scale, dtype=torch.float64),
     )
-    return weight_from_states(program, {mesh: MeshState(phases[mesh]) for mesh in MESHES})
+    return weight_from_states(
+        program, {mesh: MeshState(torch.from_numpy(phases[mesh])) for mesh in MESHES}
+    )
 
 
 def _phases(record: LayerRecord, hardware: HardwareConfig, source: Source) -> _Floats:

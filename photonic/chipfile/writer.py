@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from torch import Tensor
@@ -33,7 +34,7 @@ from photonic.chipfile.records import (
 )
 from photonic.drive import phase_to_code, phase_to_voltage
 from photonic.hardware import HardwareConfig, first_problem
-from photonic.mesh_state import MESHES, commanded_phases, target_phases
+from photonic.mesh_state import MESHES, nominal_commands, target_phases
 from photonic.program import Program
 
 _Grid = tuple[dict[str, Any], LayerRecord]
@@ -119,11 +120,11 @@ def _grid(program: Program) -> dict[str, Any]:
 def _record(program: Program, hardware: HardwareConfig) -> LayerRecord:
     """The settings of a layer."""
 
-    def flat(phases: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
-        return np.concatenate([phases[mesh] for mesh in MESHES], axis=-1).ravel()
+    def flat(phases: Mapping[str, Tensor]) -> NDArray[np.float64]:
+        return torch.cat([phases[mesh] for mesh in MESHES], dim=-1).flatten().numpy()
 
-    command = flat(commanded_phases(program, hardware))
-    has_law, has_codes = hardware.v_pi_v is not None, hardware.dac_bits is not None
+    command = flat(nominal_commands(program, hardware).phases)
+    has_law, has_codes = hardware.has_drive_law, hardware.dac_bits is not None
     return LayerRecord(
         schema_name=LAYER_SCHEMA,
         schema_version=SCHEMA_VERSION,

@@ -51,20 +51,20 @@ class RandomWalk:
 class OrnsteinUhlenbeck:
     """d(t + dt) = d(t) e^{-dt/tau} + s sqrt(1 - e^{-2 dt/tau}) n, started at 0."""
 
-    sigma_rad: float
-    """Stationary standard deviation s [rad]."""
+    sigma: float
+    """Stationary standard deviation s [rad], or in the unit of what drifts."""
     time_constant_s: float
     """Correlation time tau [s]."""
 
     def std_at(self, time_s: float) -> float:
-        """Standard deviation s sqrt(1 - e^{-2 t/tau}) [rad]."""
-        return self.sigma_rad * math.sqrt(-math.expm1(-2 * time_s / self.time_constant_s))
+        """Standard deviation s sqrt(1 - e^{-2 t/tau})."""
+        return self.sigma * math.sqrt(-math.expm1(-2 * time_s / self.time_constant_s))
 
     def bridge(self, half_s: float) -> tuple[float, float]:
         """Midpoint mean (a + b)/(2 cosh(h/tau)) and variance s^2 tanh(h/tau)."""
         x = half_s / self.time_constant_s
         decay = math.exp(-x)  # cosh overflows for intervals of many tau
-        return decay / (1 + decay * decay), self.sigma_rad * math.sqrt(math.tanh(x))
+        return decay / (1 + decay * decay), self.sigma * math.sqrt(math.tanh(x))
 
 
 def drift_path(

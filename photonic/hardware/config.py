@@ -86,7 +86,7 @@ class HardwareConfig(CostFields, LinkFields, DriftFields, OpticsFields, DriveFie
         if self.v_pi_v is not None and self.heater_quadratic_rad_per_v2 is not None:
             raise ValueError("`v_pi_v` and `heater_quadratic_rad_per_v2` exclude each other")
         if self.dac_bits is not None and self.dac_mode == "voltage":
-            if self.heater_quadratic_rad_per_v2 is None and self.v_pi_v is None:
+            if not self.has_drive_law:
                 raise ValueError("`dac_mode: voltage` needs `v_pi_v` and `v_max_v`")
             if self.v_max_v is None:
                 raise ValueError("`dac_mode: voltage` needs `v_max_v`")
@@ -125,6 +125,11 @@ class HardwareConfig(CostFields, LinkFields, DriftFields, OpticsFields, DriveFie
             "matrix": self.crosstalk_rows,
         }
         return bool(strength[self.crosstalk_law])
+
+    @property
+    def has_drive_law(self) -> bool:
+        """True if the phase of a voltage is known."""
+        return self.v_pi_v is not None or self.heater_quadratic_rad_per_v2 is not None
 
     @property
     def is_precompensated(self) -> bool:

@@ -1,4 +1,4 @@
-"""Static phase bias that a calibration leaves behind."""
+"""Static phase bias, before a calibration and what it leaves behind."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,3 +20,21 @@ def bias_residual(
     Source: Gu et al., L2ight, NeurIPS 2021 (Phi_b, after calibration).
     """
     return std_rad * generator.standard_normal(shape) if std_rad else None
+
+
+def uncalibrated_bias(
+    range_rad: float, shape: tuple[int, ...], generator: np.random.Generator
+) -> NDArray[np.float64] | None:
+    """Biases U[-range, range] before any calibration.
+
+    Args:
+        range_rad: [rad] largest bias; pi = any phase.
+        shape: shape of the biases.
+        generator: source of randomness.
+
+    Returns:
+        ``shape`` [rad], or None if the range is 0.
+
+    Source: Gu et al., L2ight, NeurIPS 2021 (Phi_b; their code has a range of 1 rad).
+    """
+    return generator.uniform(-range_rad, range_rad, shape) if range_rad else None

@@ -60,9 +60,9 @@ def test_reload_gives_the_same_bits(
     mapped: MappedModel, mapped_dir: Path, held_out: HeldOut
 ) -> None:
     again = load_mapped(mapped_dir)
-    chip = Chip(mapped.hardware, 3, 1)
-    first = chip_predictions(mapped, held_out, chip, 3600.0)
-    second = chip_predictions(again, held_out, Chip(again.hardware, 3, 1), 3600.0)
+    chip = Chip(mapped.hardware, 3, 1, 3600.0)
+    first = chip_predictions(mapped, held_out, chip)
+    second = chip_predictions(again, held_out, Chip(again.hardware, 3, 1, 3600.0))
     assert np.array_equal(first, second)
     assert again.record == mapped.record
 

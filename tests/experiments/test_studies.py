@@ -222,5 +222,5 @@ def test_an_hour_has_3600_seconds(
     assert [setting.time_s for setting in settings] == [0.0, 3600.0, 9000.0]
     study = ChipStudy(mapped, held_out, HOURS, settings[1:2], num_chips=1, seed=4)
     _, results = study.run(tmp_path / "out", record)
-    direct = chip_predictions(mapped, held_out, Chip(hardware, 4, 0), 3600.0)
+    direct = chip_predictions(mapped, held_out, Chip(hardware, 4, 0, 3600.0))
     assert np.array_equal(results["prediction"][0, 0], direct)

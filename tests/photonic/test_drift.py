@@ -27,7 +27,7 @@ def covariance(law: RandomWalk | OrnsteinUhlenbeck, s: float, t: float) -> float
     if isinstance(law, RandomWalk):
         return law.rate_rad2_per_s * s
     tau = law.time_constant_s
-    return law.sigma_rad**2 * (math.exp(-(t - s) / tau) - math.exp(-(t + s) / tau))
+    return law.sigma**2 * (math.exp(-(t - s) / tau) - math.exp(-(t + s) / tau))
 
 
 def assert_covariance(law: RandomWalk | OrnsteinUhlenbeck, s: float, t: float) -> None:
@@ -103,4 +103,4 @@ def test_times_outside_the_path_raise(time_s):
 def test_bridge_of_many_time_constants_forgets_its_ends():
     weight, std = LAB.bridge(1e7)
     assert weight == 0
-    assert std == LAB.sigma_rad
+    assert std == LAB.sigma

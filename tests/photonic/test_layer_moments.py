@@ -41,11 +41,11 @@ def realised_tiles(program, errors):
     """(..., R, C, m, n) weights of the tiles with phase errors by mesh, (..., R, C, S) each."""
     phases = target_phases(program)
     states = {
-        mesh: MeshState(phases[mesh] + errors.get(mesh, torch.zeros(1)).numpy()) for mesh in MESHES
+        mesh: MeshState(phases[mesh] + errors.get(mesh, torch.zeros(1))) for mesh in MESHES
     }
     u = mesh_matrix(program.u_layout, states["U"], torch.float64)
     v = mesh_matrix(program.v_layout, states["V"], torch.float64)
-    sigma = torch.from_numpy(attenuator_field(states["sigma"]))
+    sigma = attenuator_field(states["sigma"])
     tiles = (u[..., : program.rank] * sigma.unsqueeze(-2) @ v[..., : program.rank, :]).real
     return tiles * program.scale[..., None, None]
 

@@ -11,21 +11,31 @@ from torch import Tensor
 
 from photonic.chip import Chip
 from photonic.drift import HORIZON_S
+from photonic.haar import haar_phases
 from photonic.hardware import HardwareConfig, load_hardware
 from photonic.impairments.crosstalk import apply_crosstalk
 from photonic.impairments.quantisation import quantise_phase
 from photonic.layout import MeshLayout
 from photonic.mapping import map_linear
-from photonic.mesh_state import MeshState, commanded_phases, realised_state, target_phases
+from photonic.mesh_state import (
+    MeshState,
+    flat_phases,
+    nominal_commands,
+    realised_state,
+    target_phases,
+)
 from photonic.program import Program
+from photonic.quality import relative_error as relative_errors
+from photonic.quality import trace_fidelity
 from photonic.randomness import keyed_generator
 from photonic.realisation import attenuator_field, mesh_matrix, realise, realise_all
 from tests.tolerances import CLOSED_FORM, IDEAL_CHIP_F32, IDEAL_CHIP_F64
 
 TURN = 2 * np.pi
 IDEAL = load_hardware("ideal")
-DRAWS = 400
-MODES = [4, 8, 16]
+DRAWS = 1000
+LAYOUTS = [MeshLayout(kind, n) for kind in ("clements", "reck") for n in (4, 8, 16)]
+every_layout = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda x: f"{x.kind}-{x.num_modes}")
 
 
 def gaussian(*shape: int, seed: int = 0) -> Tensor:
@@ -44,25 +54,21 @@ def relative_error(realised: Tensor, target: Tensor) -> float:
     return (torch.linalg.norm(realised - target) / torch.linalg.norm(target)).item()
 
 
-def haar_phases(layout: MeshLayout, draws: int) -> np.ndarray:
-    """Flat phases of Haar-random rectangular meshes (reference 4, Russell et al. 2017)."""
-    n, x, y = layout.num_modes, layout.column, layout.mode
-    rank = np.minimum(2 * np.minimum(x, n - 1 - x) + 1, 2 * np.minimum(y, n - 2 - y) + 2)
-    generator = keyed_generator(0, "haar", n)
-    theta = 2 * np.arccos(generator.uniform(size=(draws, len(rank))) ** (1 / (2 * rank)))
-    return np.concatenate([theta, generator.uniform(0, TURN, (draws, len(rank) + n))], axis=-1)
+def state_on(
+    command: Tensor, chip: Chip, mesh: str, layout: MeshLayout | None, shot: int = 0
+) -> MeshState:
+    errors = chip.mesh_errors(mesh, layout, command.shape[:-1], command.shape[-1], shot)
+    return realised_state(command, errors, chip.hardware, layout)
 
 
-def haar_errors(num_modes: int, chip: Chip, time_s: float = 0.0) -> tuple[float, float]:
+def haar_errors(layout: MeshLayout, chip: Chip) -> tuple[float, float]:
     """(root mean square E, mean -ln F_tr) of Haar meshes on a chip."""
-    layout = MeshLayout.clements(num_modes)
-    phases = haar_phases(layout, DRAWS)
+    generator = keyed_generator(0, "haar", layout.kind, layout.num_modes)
+    phases = flat_phases(haar_phases(layout, DRAWS, generator=generator))
     target = mesh_matrix(layout, MeshState(phases), torch.float64)
-    state = realised_state(phases, chip, "haar", layout, time_s)
-    realised = mesh_matrix(layout, state, torch.float64)
-    error = (realised - target).abs().square().sum((-2, -1)) / num_modes
-    trace = (target.conj() * realised).sum((-2, -1)) / num_modes
-    return error.mean().sqrt().item(), -trace.abs().square().log().mean().item()
+    realised = mesh_matrix(layout, state_on(phases, chip, "haar", layout), torch.float64)
+    error = relative_errors(target, realised).square().mean().sqrt().item()
+    return error, -trace_fidelity(target, realised).log().mean().item()
 
 
 @given(
@@ -91,10 +97,10 @@ def test_ideal_chip_in_both_dtypes(dtype):
 @pytest.mark.parametrize("name", ["soi_lab_good", "soi_typical", "sin_quix20_like"])
 def test_a_chip_is_reproducible_and_unlike_others(name):
     program, hardware = layer(), load_hardware(name)
-    one = realise(program, Chip(hardware, 1, 2), time_s=50.0)
-    assert torch.equal(one, realise(program, Chip(hardware, 1, 2), time_s=50.0))
-    for other in (Chip(hardware, 1, 3), Chip(hardware, 2, 2)):
-        assert not torch.isclose(one, realise(program, other, time_s=50.0), rtol=0, atol=0).any()
+    one = realise(program, Chip(hardware, 1, 2, 50.0))
+    assert torch.equal(one, realise(program, Chip(hardware, 1, 2).at(50.0)))
+    for other in (Chip(hardware, 1, 3, 50.0), Chip(hardware, 2, 2, 50.0)):
+        assert not torch.isclose(one, realise(program, other), rtol=0, atol=0).any()
 
 
 def test_layers_are_independent_and_their_order_does_not_matter():
@@ -111,10 +117,10 @@ def test_layers_are_independent_and_their_order_does_not_matter():
 def test_all_layers_at_once_are_the_layers_one_by_one(name):
     """Three wirings, the same one in two layers, several tiles each: the same bits."""
     programs = [layer(20, 12, 8, "a"), layer(9, 5, "full", "b"), layer(16, 24, 8, "c")]
-    drawn = Chip(load_hardware(name), 1, 2)
-    together = realise_all(programs, drawn, 50.0, 3, dtype=torch.float32)
+    drawn = Chip(load_hardware(name), 1, 2, 50.0)
+    together = realise_all(programs, drawn, 3, dtype=torch.float32)
     for program, weight in zip(programs, together, strict=True):
-        assert torch.equal(weight, realise(program, drawn, 50.0, 3, dtype=torch.float32))
+        assert torch.equal(weight, realise(program, drawn, 3, dtype=torch.float32))
     assert realise_all([], drawn) == []
     with pytest.raises(ValueError, match="layers must have different names"):
         realise_all([programs[0], programs[0]], drawn)
@@ -126,7 +132,7 @@ def test_effects_and_meshes_have_independent_draws():
     )
     drawn, shape = Chip(hardware), (50,)
     streams = [
-        drawn.bias_residual("layer/U", shape),
+        drawn.bias("layer/U", shape),
         drawn.static_phase_noise("layer/U", shape),
         drawn.static_phase_noise("layer/V", shape),
         drawn.shot_phase_noise("layer/U", shape, 0),
@@ -145,46 +151,48 @@ def test_shots_differ_only_by_shot_noise():
     assert not torch.equal(first, realise(program, read, shot=2))
 
 
-@pytest.mark.parametrize("num_modes", MODES)
-def test_phase_error_closed_form(num_modes):
+@every_layout
+def test_phase_error_closed_form(layout):
     s = 1e-3
-    error, infidelity = haar_errors(num_modes, chip(phase_noise_rad=s))
-    assert error / (s * math.sqrt(num_modes)) == pytest.approx(1, abs=CLOSED_FORM)
-    assert infidelity / ((num_modes - 1) * s**2) == pytest.approx(1, abs=CLOSED_FORM)
+    error, infidelity = haar_errors(layout, chip(phase_noise_rad=s))
+    assert error / (s * math.sqrt(layout.num_modes)) == pytest.approx(1, abs=CLOSED_FORM)
+    assert infidelity / ((layout.num_modes - 1) * s**2) == pytest.approx(1, abs=CLOSED_FORM)
 
 
-@pytest.mark.parametrize("num_modes", MODES)
-def test_coupler_error_closed_form(num_modes):
+@every_layout
+def test_coupler_error_closed_form(layout):
     a = 1e-3
-    error, infidelity = haar_errors(num_modes, chip(coupler_sigma_rad=a))
-    assert error / (a * math.sqrt(2 * (num_modes - 1))) == pytest.approx(1, abs=CLOSED_FORM)
-    assert infidelity / (2 * (num_modes - 1) * a**2) == pytest.approx(1, abs=CLOSED_FORM)
+    error, infidelity = haar_errors(layout, chip(coupler_sigma_rad=a))
+    assert error / (a * math.sqrt(2 * (layout.num_modes - 1))) == pytest.approx(1, abs=CLOSED_FORM)
+    assert infidelity / (2 * (layout.num_modes - 1) * a**2) == pytest.approx(1, abs=CLOSED_FORM)
 
 
-@pytest.mark.parametrize("num_modes", MODES)
+@every_layout
 @pytest.mark.parametrize("bits", [6, 8, 12])
-def test_quantisation_closed_form(num_modes, bits):
-    error, _ = haar_errors(num_modes, chip(dac_bits=bits))
+def test_quantisation_closed_form(layout, bits):
+    error, _ = haar_errors(layout, chip(dac_bits=bits))
     s = TURN / ((2**bits - 1) * math.sqrt(12))
-    assert error / (s * math.sqrt(num_modes)) == pytest.approx(1, abs=CLOSED_FORM)
+    assert error / (s * math.sqrt(layout.num_modes)) == pytest.approx(1, abs=CLOSED_FORM)
 
 
-@pytest.mark.parametrize("num_modes", MODES)
-def test_random_walk_closed_form(num_modes):
+@every_layout
+def test_random_walk_closed_form(layout):
     rate, hours = 1e-3, 9.0
     drifting = chip(random_walk_rad_per_sqrt_hour=rate)
-    _, infidelity = haar_errors(num_modes, drifting, hours * 3600)
-    assert infidelity / ((num_modes - 1) * rate**2 * hours) == pytest.approx(1, abs=CLOSED_FORM)
+    _, infidelity = haar_errors(layout, drifting.at(hours * 3600))
+    assert infidelity / ((layout.num_modes - 1) * rate**2 * hours) == pytest.approx(
+        1, abs=CLOSED_FORM
+    )
 
 
 def test_large_errors_saturate_as_the_closed_form():
     n, s, a = 8, 0.2, 0.1
-    error, _ = haar_errors(n, chip(phase_noise_rad=s, coupler_sigma_rad=a))
+    error, _ = haar_errors(MeshLayout.clements(n), chip(phase_noise_rad=s, coupler_sigma_rad=a))
     expected = math.sqrt(2 * (1 - math.exp(-(n * s**2 + 2 * (n - 1) * a**2) / 2)))
     assert error / expected == pytest.approx(1, abs=CLOSED_FORM)
 
 
-@pytest.mark.parametrize("n", MODES)
+@pytest.mark.parametrize("n", [4, 8, 16])
 def test_phase_error_of_an_svd_layer(n):
     """Complex weight: s^2 (N^2 + N^2) weighted by S^2, and 1/4 + S^2 per attenuator (theta, phi).
 
@@ -198,11 +206,11 @@ def test_phase_error_of_an_svd_layer(n):
     commands = target_phases(program)
     layouts = {"V": program.v_layout, "sigma": None, "U": program.u_layout}
     states = {
-        mesh: realised_state(commands[mesh], noisy, f"layer/{mesh}", layout)
+        mesh: state_on(commands[mesh], noisy, f"layer/{mesh}", layout)
         for mesh, layout in layouts.items()
     }
     u, v = (mesh_matrix(layouts[mesh], states[mesh], torch.float64) for mesh in "UV")
-    fields = (u * torch.from_numpy(attenuator_field(states["sigma"])).unsqueeze(-2)) @ v
+    fields = (u * attenuator_field(states["sigma"]).unsqueeze(-2)) @ v
 
     def by_tile(weight: Tensor) -> Tensor:
         return weight.reshape(tiles, n, tiles, n).transpose(1, 2) / program.scale[..., None, None]
@@ -232,8 +240,8 @@ def test_mean_loss_of_two_modes_is_undone_exactly(loss_db):
 @pytest.mark.parametrize("kind", ["clements", "reck"])
 def test_loss_lowers_every_singular_value(kind):
     layout = MeshLayout(kind, 6)
-    phases = keyed_generator(0, "loss").uniform(0, TURN, (5, 36))
-    state = realised_state(phases, chip(insertion_loss_db=0.5), "mesh", layout)
+    phases = torch.from_numpy(keyed_generator(0, "loss").uniform(0, TURN, (5, 36)))
+    state = state_on(phases, chip(insertion_loss_db=0.5), "mesh", layout)
     singular = torch.linalg.svdvals(mesh_matrix(layout, state, torch.float64))
     assert singular.max() <= 10 ** (-0.5 / 20)
     assert singular.min() >= 10 ** (-0.5 * layout.num_columns / 20)
@@ -251,9 +259,9 @@ def test_compensated_crosstalk_is_exact_without_rounding():
 def test_precompensated_commands_differ_on_meshes_alone():
     program = layer()
     hardware = IDEAL.replace(crosstalk=0.02, is_crosstalk_compensated=True)
-    target, command = target_phases(program), commanded_phases(program, hardware)
-    assert np.array_equal(target["sigma"], command["sigma"])
-    assert not np.array_equal(target["U"], command["U"])
+    target, command = target_phases(program), nominal_commands(program, hardware).phases
+    assert torch.equal(target["sigma"], command["sigma"])
+    assert not torch.equal(target["U"], command["U"])
 
 
 def test_order_of_the_phase_effects():
@@ -268,35 +276,39 @@ def test_order_of_the_phase_effects():
         ou_sigma_rad=0.04,
         ou_time_constant_s=10.0,
     )
-    drawn, layout = Chip(hardware, 3, 4), MeshLayout.clements(5)
-    command = haar_phases(layout, 6)
-    args = "layer/U", command.shape
-    expected = quantise_phase(command, hardware) * drawn.gamma_factors(*args)
-    expected = apply_crosstalk(expected, layout, 0.01)
-    expected = expected + drawn.bias_residual(*args) + drawn.drift(*args, 60.0)
+    drawn, layout = Chip(hardware, 3, 4, 60.0), MeshLayout.clements(5)
+    command = flat_phases(haar_phases(layout, 6, generator=keyed_generator(0, "order")))
+    batch, size = tuple(command.shape[:-1]), command.shape[-1]
+    args = "layer/U", (*batch, size)
+    expected = quantise_phase(command.numpy(), hardware) * drawn.gamma_factors(*args)
+    expected = apply_crosstalk(expected, layout, hardware)
+    expected = expected + drawn.bias(*args) + drawn.drift("layer/U", batch, size)
     expected = expected + drawn.static_phase_noise(*args) + drawn.shot_phase_noise(*args, 9)
-    state = realised_state(command, drawn, "layer/U", layout, 60.0, 9)
-    assert np.array_equal(state.phase, expected)
-    isolated = realised_state(command, Chip(IDEAL.replace(crosstalk=0.1)), "layer/sigma", None)
-    assert np.array_equal(isolated.phase, command)
+    state = state_on(command, drawn, "layer/U", layout, 9)
+    assert np.abs(state.phase.numpy() - expected).max() <= IDEAL_CHIP_F64
+    isolated = state_on(command, Chip(IDEAL.replace(crosstalk=0.1)), "layer/sigma", None)
+    assert torch.equal(isolated.phase, command)
 
 
 def test_both_drifts_add():
     walk, ou = {"random_walk_rad_per_sqrt_hour": 0.01}, {"ou_sigma_rad": 1e-3}
     ou["ou_time_constant_s"] = 600.0
-    args = "layer/U", (4, 5), 1234.5
-    both = chip(**walk, **ou).drift(*args)
-    assert np.array_equal(both, chip(**walk).drift(*args) + chip(**ou).drift(*args))
-    assert chip().drift(*args) is None
+    args = "layer/U", (4,), 5
+
+    def drift(**figures: float) -> np.ndarray | None:
+        return chip(**figures).at(1234.5).drift(*args)
+
+    assert np.array_equal(drift(**walk, **ou), drift(**walk) + drift(**ou))
+    assert drift() is None
 
 
 def test_drift_starts_at_the_calibrated_weights():
     program, drifting = layer(), chip(random_walk_rad_per_sqrt_hour=0.01)
-    assert torch.equal(realise(program, drifting, 0.0), realise(program, Chip(IDEAL)))
-    errors = [relative_error(realise(program, drifting, t), program.weight()) for t in (1, 1e6)]
+    assert torch.equal(realise(program, drifting), realise(program, Chip(IDEAL)))
+    errors = [relative_error(realise(program, drifting.at(t)), program.weight()) for t in (1, 1e6)]
     assert 0 < errors[0] < errors[1]
     with pytest.raises(ValueError, match="`time_s` must lie in"):
-        realise(program, drifting, HORIZON_S + 1.0)
+        drifting.at(HORIZON_S + 1.0)
 
 
 def test_a_mesh_that_is_too_large_is_refused():
@@ -312,8 +324,12 @@ def test_attenuators_with_errors_match_the_mesh():
     generator = keyed_generator(0, "attenuator")
     theta, phi = generator.uniform(0, TURN, (2, 50))
     couplers, loss = generator.normal(0, 0.1, (50, 2)), generator.uniform(0, 1, 50)
-    field = attenuator_field(MeshState(np.concatenate([theta, phi]), couplers, loss))
-    flat = np.stack([theta, phi, 0 * phi, 0 * phi], axis=-1)
-    state = MeshState(flat, couplers[:, None], loss[:, None])
-    bar = mesh_matrix(MeshLayout.clements(2), state, torch.float64)[:, 0, 0]
-    assert np.abs(field - bar.numpy()).max() <= IDEAL_CHIP_F64
+    arms = torch.from_numpy(generator.uniform(0, 1, (50, 3, 2)))
+    theta, phi, couplers, loss = map(torch.from_numpy, (theta, phi, couplers, loss))
+    flat = torch.stack([theta, phi, 0 * phi, 0 * phi], dim=-1)
+    for arm_loss in (None, arms):
+        field = attenuator_field(MeshState(torch.cat([theta, phi]), couplers, loss, arm_loss))
+        arm_loss = None if arm_loss is None else arm_loss[:, None]
+        state = MeshState(flat, couplers[:, None], loss[:, None], arm_loss)
+        bar = mesh_matrix(MeshLayout.clements(2), state, torch.float64)[:, 0, 0]
+        assert (field - bar).abs().max() <= IDEAL_CHIP_F64

@@ -58,7 +58,7 @@ def test_square_slopes_are_those_of_one_perturbed_shifter(shape):
     expected = {mesh: torch.zeros(phases[mesh].shape, dtype=torch.float64) for mesh in MESHES}
     for mesh, unit in shifters(program):
         for sign in (1, -1):
-            moved = phases | {mesh: phases[mesh] + sign * step * unit.numpy()}
+            moved = phases | {mesh: phases[mesh] + sign * step * unit}
             states = {name: MeshState(part) for name, part in moved.items()}
             change = weight_from_states(program, states) - weight
             expected[mesh] += unit * change.square().sum() / (2 * step**2)

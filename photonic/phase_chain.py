@@ -1,0 +1,115 @@
+"""From commanded phases to the phases that light meets; differentiable.
+
+phi~ = Omega D(Gamma Q(phi)) + d: the converter rounds (Q), heaters differ (Gamma), failed shifters
+ignore both (D), heat spreads (Omega), and bias, drift and noise add (d). Rounding passes gradients
+straight through; everything else has its exact derivative.
+
+Source: Gu et al., L2ight, NeurIPS 2021 (Phi -> Omega Gamma Q(Phi) + Phi_b).
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from photonic.hardware import HardwareConfig
+from photonic.impairments.crosstalk import (
+    crosstalk_matrix,
+    precompensate_crosstalk,
+    solve_crosstalk_transposed,
+)
+from photonic.impairments.quantisation import quantise_phase
+from photonic.layout import MeshLayout
+from photonic.mesh_errors import MeshErrors
+
+# Shapes: ... batch of meshes, S shifters of a mesh.
+
+
+def realised_phase(
+    command: Tensor, errors: MeshErrors, hardware: HardwareConfig, layout: MeshLayout | None
+) -> Tensor:
+    """Phases that the light meets when the drive is asked for some phases.
+
+    Args:
+        command: (..., S) float64 [rad] commanded phases, in flat order.
+        errors: drawn errors of these meshes.
+        hardware: converter and crosstalk.
+        layout: wiring of the mesh; None for isolated attenuators, which no neighbour heats.
+
+    Returns:
+        (..., S) [rad].
+
+    Raises:
+        ValueError: if the drive cannot reach a phase.
+    """
+    phase = command if hardware.dac_bits is None else _Quantise.apply(command, hardware)
+    if errors.gamma is not None:
+        phase = phase * errors.gamma
+    if errors.stuck is not None:
+        phase = torch.where(errors.stuck.isnan(), phase, errors.stuck)
+    if layout is not None and hardware.has_crosstalk:
+        phase = _Heat.apply(phase, crosstalk_matrix(layout, hardware))
+    return phase if errors.offset is None else phase + errors.offset
+
+
+def precompensated(phase: Tensor, hardware: HardwareConfig, layout: MeshLayout) -> Tensor:
+    """Commands that crosstalk turns into the given phases modulo 2 pi.
+
+    Args:
+        phase: (..., S) float64 [rad] targets in [0, 2 pi).
+        hardware: crosstalk.
+        layout: wiring of the mesh.
+
+    Returns:
+        (..., S) [rad] commands >= 0; their derivative is Omega^-1.
+
+    Raises:
+        ValueError: if no positive command exists.
+    """
+    return _Precompensate.apply(phase, hardware, layout)
+
+
+class _Quantise(torch.autograd.Function):
+    """Rounding to the codes of the converter, with the derivative of the identity."""
+
+    @staticmethod
+    def forward(ctx: Any, phase: Tensor, hardware: HardwareConfig) -> Tensor:
+        return torch.from_numpy(quantise_phase(phase.detach().numpy(), hardware))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return grad, None
+
+
+class _Heat(torch.autograd.Function):
+    """Omega phi for a sparse Omega."""
+
+    @staticmethod
+    def forward(ctx: Any, phase: Tensor, omega: sparse.csr_array) -> Tensor:
+        ctx.omega = omega
+        return _product(omega, phase)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return _product(ctx.omega.T, grad), None
+
+
+class _Precompensate(torch.autograd.Function):
+    """Omega^-1 (phi + 2 pi m), the integers m held fixed in the derivative."""
+
+    @staticmethod
+    def forward(ctx: Any, phase: Tensor, hardware: HardwareConfig, layout: MeshLayout) -> Tensor:
+        ctx.figures = layout, hardware
+        return torch.from_numpy(precompensate_crosstalk(phase.detach().numpy(), layout, hardware))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        solved = solve_crosstalk_transposed(grad.numpy(), *ctx.figures)
+        return torch.from_numpy(solved), None, None
+
+
+def _product(matrix: sparse.sparray, phase: Tensor) -> Tensor:
+    flat = phase.detach().numpy().reshape(-1, phase.shape[-1])
+    return torch.from_numpy(np.ascontiguousarray((matrix @ flat.T).T)).reshape(phase.shape)
