@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.chip_network import chip_outputs
 from experiments.mapped import MappedModel
 from experiments.training_info import TrainingInfo
 from models.batch import GraphBatch
@@ -16,6 +17,7 @@ from models.graph import build_graph
 from models.labels import Label
 from models.model import CrystalModel
 from photonic import Chip
+from photonic.mesh_state import Commands
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +87,23 @@ def digital_predictions(model: CrystalModel, held_out: HeldOut) -> NDArray[np.fl
 
 
 def chip_predictions(
-    mapped: MappedModel, held_out: HeldOut, chip: Chip, shot: int = 0
+    mapped: MappedModel,
+    held_out: HeldOut,
+    chip: Chip,
+    shot: int = 0,
+    commands: Mapping[str, Commands] | None = None,
 ) -> NDArray[np.float64]:
-    """(B,) predictions with the weights that one chip realises, in the label's unit."""
-    weights = mapped.weights(chip, shot)
-    outputs = mapped.model.standardised(held_out.batches, weights)
+    """Predictions of one chip: its weights, and the noise of its light, in the label's unit.
+
+    Args:
+        mapped: model and programs.
+        held_out: B crystals.
+        chip: one drawn device at a time.
+        shot: number of the read; selects the per-shot noise.
+        commands: by layer, from a calibration; None for a controller that knows the data sheet.
+
+    Returns:
+        (B,) [unit of the label].
+    """
+    outputs = chip_outputs(mapped, held_out.batches, chip, shot, commands)
     return mapped.model.to_physical(outputs)[held_out.label.name]

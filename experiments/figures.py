@@ -7,6 +7,7 @@ the first, because the model's own error hides it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from experiments.results import Floats
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 COLOURS = {"mae": "#1f5fa8", "deviation_rms": "#b5402a", "deviation_q95": "#d99a2b"}
 
@@ -27,7 +29,6 @@ def draw_results(results: xr.Dataset, directory: Path) -> list[Path]:
         results: from ``chip_results``.
         directory: existing target.
     """
-    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -43,12 +44,24 @@ def draw_results(results: xr.Dataset, directory: Path) -> list[Path]:
         fontsize="medium",
     )
     paths = [directory / f"errors.{suffix}" for suffix in ("png", "svg")]
-    # Text stays text and ids do not depend on the clock: the same results give the same files.
+    save_figure(figure, paths)
+    return paths
+
+
+def save_figure(figure: Figure, paths: Sequence[Path]) -> None:
+    """Write a figure to files; the same figure gives the same bytes.
+
+    Args:
+        figure: with its own canvas.
+        paths: targets; the suffix decides on the format.
+    """
+    from matplotlib import rc_context
+
+    # Text stays text and ids do not depend on the clock.
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "lightframe"}):
         for path in paths:
             metadata = {"Date": None} if path.suffix == ".svg" else None
             figure.savefig(path, dpi=160, metadata=metadata)
-    return paths
 
 
 def _draw_error(axes: Axes, results: xr.Dataset) -> None:

@@ -30,7 +30,12 @@ from experiments.mapped import (
 from experiments.output import OutputDirectory, free_directory, prepare_file, refuse_existing
 from experiments.record import RunRecord
 from experiments.results import Axis
-from experiments.sensitivity import LayerSensitivity, mapped_sensitivity, write_sensitivity
+from experiments.sensitivity import (
+    LayerSensitivity,
+    draw_most_sensitive,
+    mapped_sensitivity,
+    write_sensitivity,
+)
 from experiments.sweep import parse_noise, parse_numbers, sweep_settings
 from experiments.training import TrainConfig, TrainingRun
 from experiments.training_data import load_training_data
@@ -293,6 +298,7 @@ def sensitivity(directory: Path, phase_std: float, out: Path) -> list[LayerSensi
         layers = mapped_sensitivity(mapped, phase_std, advance)
     print_sensitivity(layers)
     write_sensitivity(layers, record, output.partial)
+    draw_most_sensitive(layers, output.partial)
     output.finish()
     return layers
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,9 +19,11 @@ from experiments.output import write_atomic
 from experiments.record import RunRecord
 from models.checkpoint import checkpoint_bytes, load_checkpoint
 from models.model import CrystalModel
-from photonic import Chip, HardwareConfig, Program, map_linear, realise_all
+from photonic import Chip, HardwareConfig, Program, map_linear
 from photonic.hardware import first_problem
-from photonic.mesh_state import check_fits
+from photonic.mesh_state import Commands, check_fits, nominal_commands
+from photonic.realisation import realise_commands
+from photonic.singular_order import SingularOrder
 
 CONFIG_FILE = "mapped.json"
 PROGRAMS_FILE = "programs.safetensors"
@@ -43,6 +45,10 @@ class MappingSettings(BaseModel):
     """Wiring of the meshes."""
     tile: Annotated[int, Field(ge=1, le=1024)] | Literal["full"] = 16
     """Modes per tile; ``full`` maps whole matrices."""
+    order: SingularOrder = "descending"
+    """Which attenuator holds which singular value."""
+    is_time_multiplexed: bool = False
+    """More tiles than the chip holds are loaded one after another."""
 
 
 class MappedConfig(BaseModel):
@@ -78,14 +84,29 @@ class MappedModel:
     settings: MappingSettings
     record: RunRecord
 
-    def weights(self, chip: Chip, shot: int = 0) -> dict[str, Tensor]:
+    def commands(self, hardware: HardwareConfig) -> dict[str, Commands]:
+        """By layer, what a controller asks for that knows the data sheet of a chip alone."""
+        return {name: nominal_commands(p, hardware) for name, p in self.programs.items()}
+
+    def weights(
+        self, chip: Chip, shot: int = 0, commands: Mapping[str, Commands] | None = None
+    ) -> dict[str, Tensor]:
         """Weight matrices that a chip realises, by parameter name, in the model's dtype.
 
         Args:
             chip: one drawn device at a time.
             shot: number of the read; selects the per-shot noise.
+            commands: what its controller asks for in each layer, from a calibration; None for one
+                that knows the data sheet alone.
         """
-        weights = realise_all(list(self.programs.values()), chip, shot, dtype=self.model.dtype)
+        commands = self.commands(chip.hardware) if commands is None else commands
+        weights = realise_commands(
+            list(self.programs.values()),
+            [commands[name] for name in self.programs],
+            chip,
+            shot,
+            dtype=self.model.dtype,
+        )
         names = (f"{name}.weight" for name in self.programs)
         return dict(zip(names, weights, strict=True))
 
@@ -103,15 +124,28 @@ def map_model(
     """Turn every dense layer into a program.
 
     Raises:
-        ValueError: if a weight is not finite, or a mesh is larger than the chip.
+        ValueError: if a weight is not finite, a mesh is larger than the chip or of another wiring,
+            or there are more tiles than the chip holds and they are not time-multiplexed.
     """
     programs = {
-        name: map_linear(layer.weight, layout=settings.mesh, tile=settings.tile, name=name)
+        name: map_linear(layer.weight, settings.mesh, settings.tile, name, settings.order)
         for name, layer in dense_layers(model.network)
     }
     for program in programs.values():
         check_fits(program, hardware)
+    _check_tiles(sum(program.num_tiles for program in programs.values()), hardware, settings)
     return MappedModel(model, programs, hardware, settings, record)
+
+
+def _check_tiles(num_tiles: int, hardware: HardwareConfig, settings: MappingSettings) -> None:
+    """Refuse more tiles than a chip holds, unless they take turns."""
+    held = hardware.num_tiles
+    if held is not None and num_tiles > held and not settings.is_time_multiplexed:
+        raise ValueError(
+            f"{hardware.name} holds {held} {'tile' if held == 1 else 'tiles'} of at most "
+            f"{hardware.max_modes} modes, the model needs {num_tiles} tiles of {settings.tile}; "
+            "map with --time-multiplexed to load them one after another"
+        )
 
 
 def save_mapped(mapped: MappedModel, checkpoint: str | Path, directory: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from safetensors.torch import save
 
 from experiments.mapped import MappedModel
+from experiments.mesh_drawing import draw_tile
 from experiments.output import write_atomic
 from experiments.record import RunRecord
 from photonic import Sensitivity, layer_sensitivity
@@ -62,6 +63,27 @@ def mapped_sensitivity(
         layers.append(LayerSensitivity(name, found.slope, found.relative_error, largest, found))
         on_layer()
     return sorted(layers, key=lambda layer: -layer.slope)
+
+
+def draw_most_sensitive(layers: Sequence[LayerSensitivity], directory: Path) -> None:
+    """Draw the tile with the largest slope of the most sensitive layer as ``mesh.png``, ``.svg``.
+
+    Args:
+        layers: the most sensitive first.
+        directory: existing target.
+    """
+    worst = layers[0]
+    slopes = worst.sensitivity.shifter_slopes()
+    total = sum(part.sum(-1) for part in slopes.values())
+    row, column = divmod(int(total.argmax()), total.shape[1])
+    program = worst.sensitivity.program
+    draw_tile(
+        {mesh: part[row, column].numpy() for mesh, part in slopes.items()},
+        (program.v_layout, program.u_layout),
+        f"Sensitivity of {worst.name}, tile ({row}, {column})",
+        "slope of the relative error of the layer [1/rad]",
+        tuple(directory / f"mesh.{suffix}" for suffix in ("png", "svg")),
+    )
 
 
 def write_sensitivity(

@@ -10,6 +10,7 @@ from torch import Tensor
 from photonic.decomposition import decompose
 from photonic.layout import MeshLayout
 from photonic.program import Program
+from photonic.singular_order import SingularOrder, reorder_factors
 
 # Shapes: R, C rows and columns of tiles, m x n one tile, r = min(m, n).
 
@@ -19,11 +20,12 @@ def map_linear(
     layout: str = "clements",
     tile: int | Literal["full"] | None = 16,
     name: str = "layer",
+    order: SingularOrder = "descending",
 ) -> Program:
     """Ideal settings that perform a weight matrix.
 
     Each tile is decomposed as W = scale U[:, :r] diag(S) V^T[:r, :] with orthogonal U and V,
-    S_0 = 1 >= S_1 >= ... >= 0 and scale its largest singular value. Signs are fixed: in each
+    S >= 0 with largest entry 1 and scale its largest singular value. Signs are fixed: in each
     column of U (each row of V^T beyond r) the first entry of largest magnitude is positive. A tile
     of zeros has scale 0, S = 0 and both meshes at the identity.
 
@@ -32,6 +34,7 @@ def map_linear(
         layout: kind of mesh, "clements" or "reck".
         tile: size K of K x K tiles, padded with zeros; "full" or None: one out x in tile.
         name: name of the layer.
+        order: which attenuator holds which singular value.
 
     Returns:
         A program whose ``weight()`` is ``weight`` within rounding.
@@ -50,6 +53,7 @@ def map_linear(
     is_zero = scale == 0
     u, vt = _fix_signs(u, vt)
     u[is_zero], vt[is_zero] = torch.eye(rows).to(u), torch.eye(columns).to(vt)
+    u, singular, vt = reorder_factors(u, singular, vt, order)
     attenuation = singular / torch.where(is_zero, 1.0, scale)[..., None]
     u_layout, v_layout = MeshLayout(layout, rows), MeshLayout(layout, columns)
     return Program(

@@ -14,3 +14,5 @@ CouplerAngle = Annotated[float, Field(gt=-0.7854, lt=0.7854)]
 Decibel = Annotated[float, Field(ge=0, le=60)]
 Drift = Annotated[float, Field(ge=0, le=100)]
 Bits = Annotated[int, Field(ge=1, le=32)]
+SignedBits = Annotated[int, Field(ge=2, le=32)]
+"""Resolution with a sign: one bit would leave no code but zero."""

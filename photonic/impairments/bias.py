@@ -37,4 +37,4 @@ def uncalibrated_bias(
 
     Source: Gu et al., L2ight, NeurIPS 2021 (Phi_b; their code has a range of 1 rad).
     """
-    return generator.uniform(-range_rad, range_rad, shape) if range_rad else None
+    return range_rad * generator.uniform(-1, 1, shape) if range_rad else None

@@ -87,6 +87,12 @@ def test_perfect_links_multiply(rows, features, tile, seed, use_double):
     assert (error <= bound).all(), f"{(error / bound).max():.2f} of the bound"
 
 
+def test_single_vectors_are_multiplied():
+    x, weight = inputs(1), weights()
+    of = link(IDEAL.replace(**EVERYTHING), weight, 4)
+    assert torch.equal(of.apply(x[0], weight, noise()), of.apply(x, weight, noise())[0])
+
+
 def test_perfect_links_have_the_gradients_of_the_product():
     x, weight = inputs(3).requires_grad_(), weights().requires_grad_()
     of = link(IDEAL, weight.detach(), 4)

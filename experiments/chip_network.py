@@ -1,0 +1,101 @@
+"""A network on a chip: realised weights, and the noise of the light between inputs and outputs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from experiments.mapped import MappedModel
+from models.batch import GraphBatch
+from models.model import CrystalModel
+from photonic import Chip
+from photonic.mesh_state import Commands
+from photonic.realisation import electronic_gain
+from photonic.tensor_core import LinkNoise, TensorCoreLink
+
+
+class OpticalLinear(nn.Module):
+    """Affine layer y = x W^T + b whose product takes a tensor core; the bias is added digitally.
+
+    Args:
+        weight: (out_features, in_features) realised by the chip.
+        bias: (out_features,) or None.
+        link: modulators, receivers and converters of the core.
+        noise: sources of its noise, moved on by each call.
+    """
+
+    def __init__(
+        self, weight: Tensor, bias: Tensor | None, link: TensorCoreLink, noise: LinkNoise
+    ) -> None:
+        super().__init__()
+        self.register_buffer("weight", weight)
+        self.register_parameter("bias", bias)
+        self.link, self.noise = link, noise
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., out_features) of (..., in_features)."""
+        y = self.link.apply(x, self.weight, self.noise)
+        return y if self.bias is None else y + self.bias
+
+
+def chip_model(
+    mapped: MappedModel,
+    chip: Chip,
+    shot: int = 0,
+    commands: Mapping[str, Commands] | None = None,
+) -> CrystalModel:
+    """A copy of a model whose dense layers are tensor cores of a chip.
+
+    Its noise goes on from call to call: predictions repeat only on a new copy.
+
+    Args:
+        mapped: model and programs.
+        chip: one drawn device, at its time.
+        shot: number of the read; selects the per-shot noise.
+        commands: by layer, from a calibration; None for a controller that knows the data sheet.
+    """
+    commands = mapped.commands(chip.hardware) if commands is None else commands
+    weights = mapped.weights(chip, shot, commands)
+    network = copy.deepcopy(mapped.model.network)
+    for name, program in mapped.programs.items():
+        gain = electronic_gain(program, chip.hardware)
+        link = TensorCoreLink(chip.hardware, commands[name].scale, program.tile_shape, gain)
+        noise = LinkNoise.of(chip, name, shot)
+        parent, _, child = name.rpartition(".")
+        bias = network.get_submodule(name).bias
+        layer = OpticalLinear(weights[f"{name}.weight"], bias, link, noise)
+        setattr(network.get_submodule(parent), child, layer)
+    model = mapped.model
+    return CrystalModel(network, model.graph_settings, model.labels, model.info)
+
+
+def chip_outputs(
+    mapped: MappedModel,
+    batches: Sequence[GraphBatch],
+    chip: Chip,
+    shot: int = 0,
+    commands: Mapping[str, Commands] | None = None,
+) -> Tensor:
+    """(B, num_labels) standardised outputs of a mapped model on a chip.
+
+    Without noise in the light the chip is its realised weights, else every dense layer is a tensor
+    core. The noise of a crystal depends on the crystals before it.
+
+    Args:
+        mapped: model and programs.
+        batches: graphs of B crystals, from the model's ``batches``.
+        chip: one drawn device, at its time.
+        shot: number of the read; selects the per-shot noise.
+        commands: by layer, from a calibration; None for a controller that knows the data sheet.
+
+    Returns:
+        On the CPU, in the model's dtype; same arguments, same bits.
+
+    Raises:
+        ValueError: if the drive cannot reach a phase, or a converter has fewer than 2 bits.
+    """
+    if not chip.hardware.has_link_noise:
+        return mapped.model.standardised(batches, mapped.weights(chip, shot, commands))
+    return chip_model(mapped, chip, shot, commands).standardised(batches)
