@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from photonic.drift import HORIZON_S, ageing_factors, phase_drift
-from photonic.drive import phase_full_scale
+from photonic.drive import full_scale_phase
 from photonic.hardware import HardwareConfig
 from photonic.impairments.attenuator import attenuator_noise
 from photonic.impairments.bias import bias_residual, uncalibrated_bias
@@ -119,7 +119,7 @@ class Chip:
             hardware.stuck_probability,
             hardware.dead_probability,
             hardware.full_scale_probability,
-            phase_full_scale(hardware),
+            full_scale_phase(hardware),
             shape,
             self.generator(mesh, "failure"),
         )

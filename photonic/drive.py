@@ -146,9 +146,19 @@ def code_to_phase(code: NDArray[np.int64], hardware: HardwareConfig) -> _Floats:
 def phase_full_scale(hardware: HardwareConfig) -> float:
     """Full scale phi_max [rad] of a phase-uniform converter.
 
-    2 pi, or 4 pi with crosstalk pre-compensation, whose lifts by 2 pi exceed one turn.
+    2 pi, or 4 pi with an extended drive: lifts of crosstalk compensation exceed one turn.
     """
-    return 4 * np.pi if hardware.is_precompensated else 2 * np.pi
+    return 4 * np.pi if hardware.has_extended_drive else 2 * np.pi
+
+
+def full_scale_phase(hardware: HardwareConfig) -> float:
+    """Phase [rad] of a shifter that is driven at the full scale of its converter.
+
+    That of ``v_max_v`` for a voltage-uniform converter, else ``phase_full_scale``.
+    """
+    if hardware.dac_mode == "voltage" and hardware.v_max_v is not None:
+        return float(voltage_to_phase(np.array(hardware.v_max_v), hardware))
+    return phase_full_scale(hardware)
 
 
 def drive_phase(phase: _Floats, hardware: HardwareConfig) -> _Floats:
@@ -156,16 +166,16 @@ def drive_phase(phase: _Floats, hardware: HardwareConfig) -> _Floats:
 
     Args:
         phase: (...) [rad] commanded phase.
-        hardware: tells whether commands are pre-compensated.
+        hardware: tells whether the drive is extended.
 
     Returns:
-        (...) [rad] the phase modulo 2 pi, or the phase itself with pre-compensation.
+        (...) [rad] the phase modulo 2 pi, or the phase itself with an extended drive.
 
     Raises:
-        ValueError: if a pre-compensated phase is negative: heaters cannot cool.
+        ValueError: if a phase of an extended drive is negative: heaters cannot cool.
     """
     phase = np.asarray(phase, dtype=np.float64)
-    if not hardware.is_precompensated:
+    if not hardware.has_extended_drive:
         return wrap_phase(torch.tensor(phase)).numpy()
     if phase.size and phase.min() < 0:
         raise ValueError(f"a commanded phase is negative ({phase.min():.4g} rad)")

@@ -7,7 +7,6 @@ attenuators are isolated MZIs, heated by no neighbour).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +15,7 @@ from photonic.conventions import wrap_phase
 from photonic.hardware import HardwareConfig
 from photonic.layout import MeshLayout
 from photonic.mesh_errors import MeshErrors
+from photonic.mesh_optics import MeshState
 from photonic.phase_chain import precompensated, realised_phase
 from photonic.phases import MeshPhases
 from photonic.program import Program
@@ -24,19 +24,6 @@ from photonic.program import Program
 
 MESHES = ("V", "sigma", "U")
 """The meshes of a tile, in the order of the light."""
-
-
-class MeshState(NamedTuple):
-    """What the light meets in a mesh or in the attenuators."""
-
-    phase: Tensor
-    """(..., S) [rad] phases, in flat order."""
-    coupler_error: Tensor | None = None
-    """(..., M, 2) [rad] coupler angle errors (a, b); None = 50:50."""
-    insertion_loss_db: Tensor | None = None
-    """(..., M) [dB] loss of each MZI; None = lossless."""
-    arm_loss_db: Tensor | None = None
-    """(..., M, 3, 2) [dB] loss of arm sections; None = lossless."""
 
 
 @dataclass(frozen=True, eq=False)

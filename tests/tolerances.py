@@ -35,6 +35,11 @@ DRIVE_EPS = 16  # phase -> voltage -> phase, relative to the largest phase; a sq
 COMPENSATION = 1e-12  # [rad] crosstalk of pre-compensated commands; sparse solve of S <= 1000
 REBUILD_F64 = 1e-12  # relative; weights from stored phases or voltages, no rounding between
 FINE_STEP = 0.5  # codes; a rounded value lies within half a step
+DEVICE_FIT = 0.004  # published crosstalk curve against the published points; measured 0.0032
+NEGLIGIBLE_HEAT = 2e-12  # two entries of g below 1e-12 may be missing, for a coupling of at most 1
+LEAK_EPS = 8  # of a leaking amplitude; it adds to an angle as it is
+SIX_BITS = 0.1  # relative, upper bound; errors of some steps of 1/31, where signs cancel
+EIGHT_BITS = 0.05  # relative, upper bound of gradients; steps of 1/127 through two converters
 STEP_SLACK = 1e-9  # codes; rounding of the division by the step, up to 2^32 codes
 
 # Crystal network.
@@ -81,3 +86,7 @@ PEAK_SLACK = 0.3  # relative; pages and allocator around a known 96 MB
 SINE_EPS = 1  # absolute, of values up to 1; measured 0.72
 # Gradients of meshes.
 GRADIENT_EPS = 128  # of gradients up to about 1, or relative; sums over up to 1,100 fields
+
+# Calibration.
+MODEL_FIT = 2e-3  # relative weight error after 300 steps on known errors; measured below 2e-4
+MODEL_FIT_GAIN = 0.1  # upper bound of that over the error before, so that the test can fail

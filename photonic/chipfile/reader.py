@@ -93,7 +93,7 @@ def _check_columns(file: str, record: LayerRecord, total: int, hardware: Hardwar
         values = getattr(record, key)
         if values is not None and len(values) != total:
             raise ChipFileError(f"{file}: `{key}` must hold {total} values, got {len(values)}")
-    for key, figure in (("voltage_v", hardware.v_pi_v), ("dac_code", hardware.dac_bits)):
+    for key, figure in (("voltage_v", hardware.has_drive_law or None), ("dac_code", hardware.dac_bits)):
         if (getattr(record, key) is None) != (figure is None):
             raise ChipFileError(f"{file}: `{key}` contradicts the drive of the hardware")
     if record.dac_code and max(record.dac_code) >= 2**hardware.dac_bits:

@@ -219,9 +219,21 @@ class LayerRecord(_Record):
     """Converter codes."""
 
 
+_CROSSTALK = {
+    "lattice": "U, V: phase_rad = phase_cmd_rad + crosstalk (sum over neighbours), modulo 2 pi",
+    "distance": "U, V: phase_rad = Omega phase_cmd_rad, modulo 2 pi, Omega by the law of distance",
+    "matrix": "U, V: phase_rad = crosstalk_rows phase_cmd_rad, modulo 2 pi",
+}
+
+
 def drive_law(hardware: HardwareConfig) -> DriveLaw:
     """The laws of a hardware, written out for readers without this program."""
     law = "phase_cmd_rad = pi (voltage_v/v_pi_v)^2"
+    if hardware.heater_quadratic_rad_per_v2 is not None:
+        law = (
+            "phase_cmd_rad = heater_quadratic_rad_per_v2 voltage_v^2 "
+            "+ heater_quartic_rad_per_v4 voltage_v^4"
+        )
     if hardware.dac_bits is None:
         code = "none: the drive is continuous"
     elif hardware.dac_mode == "voltage":
@@ -229,9 +241,9 @@ def drive_law(hardware: HardwareConfig) -> DriveLaw:
     else:
         code = "phase_cmd_rad = phase_full_scale_rad dac_code/(2^dac_bits - 1)"
     return DriveLaw(
-        voltage=law if hardware.v_pi_v is not None else "not known",
+        voltage=law if hardware.has_drive_law else "not known",
         code=code,
-        crosstalk="U, V: phase_rad = phase_cmd_rad + crosstalk (sum over neighbours), modulo 2 pi"
+        crosstalk=_CROSSTALK[hardware.crosstalk_law]
         if hardware.is_precompensated
         else "phase_rad = phase_cmd_rad",
         phase_full_scale_rad=phase_full_scale(hardware),

@@ -34,4 +34,4 @@ def hot_spot_change(
     else:
         warming = -math.expm1(-time_s / time_constant_s)
     distance = np.sqrt((np.indices(grid, dtype=float) ** 2).sum(axis=0))
-    return rise_k * warming * np.exp(-distance * length_tiles)
+    return rise_k * warming * np.exp(-distance / length_tiles)

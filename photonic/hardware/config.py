@@ -137,6 +137,11 @@ class HardwareConfig(CostFields, LinkFields, DriftFields, OpticsFields, DriveFie
         return self.is_crosstalk_compensated and self.has_crosstalk
 
     @property
+    def has_extended_drive(self) -> bool:
+        """True if commands may exceed 2 pi."""
+        return self.is_drive_extended or self.is_precompensated
+
+    @property
     def failure_probability(self) -> float:
         """Chance that a shifter does not do what it is told."""
         return self.stuck_probability + self.dead_probability + self.full_scale_probability

@@ -24,6 +24,9 @@ class DriveFields(BaseModel):
     """Resolution of the drive; None = continuous."""
     dac_mode: Literal["phase", "voltage"] = "phase"
     """Quantity in which the codes are equally spaced."""
+    is_drive_extended: bool = False
+    """The drive reaches two turns and commands are not wrapped; always so with crosstalk
+    compensation."""
 
     gamma_spread: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     """Relative std of the drive coefficient before truncation at 2 sigma; reference 2.2."""

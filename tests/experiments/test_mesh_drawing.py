@@ -1,4 +1,4 @@
-"""The drawing of a tile: one cell per shifter, in its place and colour, the same bytes each time."""
+"""The drawing of a tile: one cell per shifter, and the same bytes each time."""
 
 from pathlib import Path
 from xml.etree import ElementTree

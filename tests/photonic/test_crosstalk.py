@@ -10,6 +10,7 @@ from photonic.impairments.crosstalk import (
     apply_crosstalk,
     crosstalk_matrix,
     precompensate_crosstalk,
+    solve_crosstalk_transposed,
 )
 from photonic.impairments.crosstalk_distance import distance_matrix
 from photonic.impairments.crosstalk_given import given_matrix
@@ -172,6 +173,17 @@ def test_known_factors_and_biases_are_compensated_too(law, layout, seed):
     realised = apply_crosstalk(gamma * command, layout, hardware) + bias
     error = distance_in_turns(realised, phase)
     assert error <= COMPENSATION, f"{error:.1e} rad"
+
+
+@each_law
+@given(layout=layouts, seed=seeds)
+def test_the_transposed_solve_is_that_of_the_transposed_matrix(law, layout, seed):
+    hardware = hardware_with(law, layout, seed)
+    gradient = draw_phases(layout, seed, 4).reshape(2, 2, -1)
+    solved = solve_crosstalk_transposed(gradient, layout, hardware)
+    back = solved @ crosstalk_matrix(layout, hardware).toarray()
+    error = np.abs(back - gradient).max()
+    assert error <= COMPENSATION, f"{error:.1e}"
 
 
 def test_each_estimate_is_optional():

@@ -40,9 +40,7 @@ def random_stds(program, seed):
 def realised_tiles(program, errors):
     """(..., R, C, m, n) weights of the tiles with phase errors by mesh, (..., R, C, S) each."""
     phases = target_phases(program)
-    states = {
-        mesh: MeshState(phases[mesh] + errors.get(mesh, torch.zeros(1))) for mesh in MESHES
-    }
+    states = {mesh: MeshState(phases[mesh] + errors.get(mesh, torch.zeros(1))) for mesh in MESHES}
     u = mesh_matrix(program.u_layout, states["U"], torch.float64)
     v = mesh_matrix(program.v_layout, states["V"], torch.float64)
     sigma = attenuator_field(states["sigma"])

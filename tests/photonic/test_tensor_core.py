@@ -14,7 +14,14 @@ from photonic.realisation import electronic_gain
 from photonic.tensor_core import LinkNoise, TensorCoreLink
 from tests.photonic.layers import seeds, sizes, tiles
 from tests.photonic.matrices import random_normal
-from tests.tolerances import CLOSED_FORM_F64, MESH_EPS, SINGLE_PRECISION, STANDARD_ERRORS
+from tests.tolerances import (
+    CLOSED_FORM_F64,
+    EIGHT_BITS,
+    MESH_EPS,
+    SINGLE_PRECISION,
+    SIX_BITS,
+    STANDARD_ERRORS,
+)
 
 COUNT = 10_000
 IDEAL = load_hardware("ideal")
@@ -26,8 +33,6 @@ DETECTOR = {
 }
 LASER = {"laser_rin_db_per_hz": -110.0, "bandwidth_ghz": 1.0}
 LASER_STD = 0.1
-SIX_BITS = 0.1  # relative, upper bound; errors of some steps of 1/31, where signs cancel
-EIGHT_BITS = 0.05  # relative, upper bound of gradients; some steps of 1/127 through two converters
 EVERYTHING = DETECTOR | LASER | {"input_bits": 6, "modulator_extinction_db": 15.0, "adc_bits": 6}
 
 
