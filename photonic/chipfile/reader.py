@@ -93,8 +93,9 @@ def _check_columns(file: str, record: LayerRecord, total: int, hardware: Hardwar
         values = getattr(record, key)
         if values is not None and len(values) != total:
             raise ChipFileError(f"{file}: `{key}` must hold {total} values, got {len(values)}")
-    for key, figure in (("voltage_v", hardware.has_drive_law or None), ("dac_code", hardware.dac_bits)):
-        if (getattr(record, key) is None) != (figure is None):
+    is_known = {"voltage_v": hardware.has_drive_law, "dac_code": hardware.dac_bits is not None}
+    for key, is_there in is_known.items():
+        if (getattr(record, key) is not None) != is_there:
             raise ChipFileError(f"{file}: `{key}` contradicts the drive of the hardware")
     if record.dac_code and max(record.dac_code) >= 2**hardware.dac_bits:
         raise ChipFileError(f"{file}: `dac_code` exceeds {hardware.dac_bits} bit")
