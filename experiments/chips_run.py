@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,23 +14,38 @@ from experiments.figures import draw_results
 from experiments.mapped import MappedModel
 from experiments.output import OutputDirectory
 from experiments.record import RunRecord
-from experiments.results import Axis, chip_results, write_results
+from experiments.results import Axis, Floats, chip_results, write_results
 from photonic import Chip, HardwareConfig
+from photonic.mesh_state import Commands
+
+Controller = Callable[[Chip], Mapping[str, Commands]]
+"""Gives what is asked of a chip in each layer."""
 
 
 @dataclass(frozen=True)
 class ChipSetting:
-    """One point of a study: which chip description, at which time.
+    """One point of a study: which chip description, at which time, programmed how.
 
     Attributes:
-        value: position on the study's axis.
+        value: position on the study's axis, a number or a name.
         hardware: description that chips are drawn from.
         time_s: [s] time since calibration.
+        mapped: model and programs in place of those of the study.
+        controller: what is asked of a chip, by layer; None asks what the data sheet suggests.
     """
 
-    value: float
+    value: float | str
     hardware: HardwareConfig
     time_s: float = 0.0
+    mapped: MappedModel | None = None
+    controller: Controller | None = None
+
+    def predictions(self, study: ChipStudy, index: int) -> Floats:
+        """(B,) predictions of chip number ``index`` in the label's unit."""
+        chip = Chip(self.hardware, study.seed, index, self.time_s)
+        commands = None if self.controller is None else self.controller(chip)
+        mapped = study.mapped if self.mapped is None else self.mapped
+        return chip_predictions(mapped, study.held_out, chip, commands=commands)
 
 
 @dataclass(frozen=True)
@@ -75,14 +90,13 @@ class ChipStudy:
         predictions = np.empty(shape)
         for q, setting in enumerate(self.settings):
             for c in range(self.num_chips):
-                chip = Chip(setting.hardware, self.seed, c, setting.time_s)
                 predictions[q, c] = output.vector(
                     f"setting-{q:03d}-chip-{c:04d}",
                     self.held_out.num_crystals,
-                    lambda chip=chip: chip_predictions(self.mapped, self.held_out, chip),
+                    lambda setting=setting, c=c: setting.predictions(self, c),
                 )
                 on_chip()
-        values = np.array([setting.value for setting in self.settings], dtype=float)
+        values = np.array([setting.value for setting in self.settings])
         results = chip_results(self.axis, values, predictions, digital, self.held_out, record)
         write_results(results, output.partial)
         draw_results(results, output.partial)

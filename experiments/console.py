@@ -78,7 +78,7 @@ def print_results(results: xr.Dataset) -> None:
     axis = results[results.attrs["axis"]]
     rows = []
     for q, value in enumerate(axis.values):
-        cells = [f"{value:g}"]
+        cells = [value if isinstance(value, str) else f"{value:g}"]
         for name in PER_CHIP:
             mean, low, high = (
                 _short(float(results[f"{name}_{part}"][q])) for part in ("mean", "q05", "q95")

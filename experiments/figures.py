@@ -20,10 +20,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLOURS = {"mae": "#1f5fa8", "deviation_rms": "#b5402a", "deviation_q95": "#d99a2b"}
+LABELS = {
+    "mae": "on chips",
+    "deviation_rms": "root mean square over crystals",
+    "deviation_q95": "95 % quantile over crystals",
+}
 
 
 def draw_results(results: xr.Dataset, directory: Path) -> list[Path]:
     """Write ``errors.png`` and ``errors.svg`` for a run over chips.
+
+    Settings that are numbers give curves, settings that have names give one row each.
 
     Args:
         results: from ``chip_results``.
@@ -32,11 +39,18 @@ def draw_results(results: xr.Dataset, directory: Path) -> list[Path]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.0, 3.8), layout="constrained")
+    names = setting_names(results)
+    figure = Figure(
+        figsize=(9.0, 3.8 if names is None else 1.6 + 0.3 * len(names)), layout="constrained"
+    )
     FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
-    _draw_error(left, results)
-    _draw_deviation(right, results)
+    left, right = figure.subplots(1, 2, sharey=names is not None)
+    if names is None:
+        _draw_error(left, results)
+        _draw_deviation(right, results)
+    else:
+        _draw_rows(left, results, ("mae",))
+        _draw_rows(right, results, ("deviation_q95", "deviation_rms"))
     num_chips, num_crystals = results.sizes["chip"], results.sizes["crystal"]
     figure.suptitle(
         f"{results.attrs['title']} ({num_crystals} held-out crystals, {num_chips} chips, "
@@ -64,8 +78,48 @@ def save_figure(figure: Figure, paths: Sequence[Path]) -> None:
             figure.savefig(path, dpi=160, metadata=metadata)
 
 
+def setting_names(results: xr.Dataset) -> list[str] | None:
+    """Names of the settings of a run; None if they are numbers."""
+    values = results[results.attrs["axis"]].values
+    return list(map(str, values)) if values.dtype.kind in "US" else None
+
+
+def _draw_rows(axes: Axes, results: xr.Dataset, statistics: tuple[str, ...]) -> None:
+    """Mean and band of each setting, one below the other."""
+    names = setting_names(results) or []
+    for shift, name in zip((-0.12, 0.12), statistics, strict=False):
+        rows = [row + (shift if len(statistics) > 1 else 0.0) for row in range(len(names))]
+        low, high = results[f"{name}_q05"].values, results[f"{name}_q95"].values
+        axes.hlines(rows, low, high, color=COLOURS[name], alpha=0.35, linewidth=5)
+        axes.plot(
+            results[f"{name}_mean"].values,
+            rows,
+            color=COLOURS[name],
+            marker="o",
+            markersize=4,
+            linestyle="",
+            label=LABELS[name],
+        )
+    if "mae" in statistics:
+        axes.axvline(
+            float(results["digital_mae"]),
+            color="black",
+            linewidth=1,
+            linestyle="--",
+            label="digital",
+        )
+        axes.set_xlabel(f"Mean absolute error of {_with_unit(results)}")
+    else:
+        axes.set_xlabel(f"Deviation from the digital {_with_unit(results)}")
+    axes.set_yticks(range(len(names)), names, fontsize="small")
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xlim(left=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize="small")
+
+
 def _draw_error(axes: Axes, results: xr.Dataset) -> None:
-    _draw_band(axes, results, "mae", "on chips")
+    _draw_band(axes, results, "mae")
     axes.axhline(
         float(results["digital_mae"]), color="black", linewidth=1, linestyle="--", label="digital"
     )
@@ -74,13 +128,13 @@ def _draw_error(axes: Axes, results: xr.Dataset) -> None:
 
 
 def _draw_deviation(axes: Axes, results: xr.Dataset) -> None:
-    _draw_band(axes, results, "deviation_q95", "95 % quantile over crystals")
-    _draw_band(axes, results, "deviation_rms", "root mean square over crystals")
+    _draw_band(axes, results, "deviation_q95")
+    _draw_band(axes, results, "deviation_rms")
     axes.set_ylabel(f"Deviation from the digital {_with_unit(results)}")
     _finish(axes, results)
 
 
-def _draw_band(axes: Axes, results: xr.Dataset, name: str, label: str) -> None:
+def _draw_band(axes: Axes, results: xr.Dataset, name: str) -> None:
     x = results[results.attrs["axis"]].values
     low, high = results[f"{name}_q05"].values, results[f"{name}_q95"].values
     axes.fill_between(x, low, high, color=COLOURS[name], alpha=0.25, linewidth=0)
@@ -90,7 +144,7 @@ def _draw_band(axes: Axes, results: xr.Dataset, name: str, label: str) -> None:
         color=COLOURS[name],
         marker="o",
         markersize=4,
-        label=label,
+        label=LABELS[name],
     )
 
 

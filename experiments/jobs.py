@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from experiments.mapped import (
     save_mapped,
 )
 from experiments.output import OutputDirectory, free_directory, prepare_file, refuse_existing
+from experiments.presets import HARDWARE, preset_settings
 from experiments.record import RunRecord
 from experiments.results import Axis
 from experiments.sensitivity import (
@@ -43,7 +45,7 @@ from experiments.training_info import TrainingInfo
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.elements import element_table
 from models.model import CrystalModel
-from photonic import Chip, HardwareConfig, load_hardware
+from photonic import Chip, HardwareConfig, hardware_names, load_hardware
 from photonic.chipfile import export_program, verify_export
 
 MAX_PHASE_ERROR = 1e-9
@@ -208,6 +210,28 @@ def drift(
     return _run_study(mapped, HOURS, settings, num_chips, seed, out, base, limit)
 
 
+def presets(
+    directory: Path,
+    names: Sequence[str],
+    *,
+    num_chips: int,
+    seed: int,
+    out: Path,
+    limit: int | None = None,
+) -> xr.Dataset:
+    """The same model on several chips; arguments and errors as for ``sweep``.
+
+    Args:
+        names: chips or YAML files; none takes all shipped ones.
+    """
+    refuse_existing(out)
+    mapped = load_mapped(directory)
+    chips = [load_hardware(name) for name in (names or hardware_names())]
+    with progress("Mappings", len(chips)) as advance:
+        settings = preset_settings(mapped, chips, advance)
+    return _run_study(mapped, HARDWARE, settings, num_chips, seed, out, mapped.hardware, limit)
+
+
 def _run_study(
     mapped: MappedModel,
     axis: Axis,
@@ -221,7 +245,10 @@ def _run_study(
     held_out = held_out_crystals(mapped.model, limit)
     config = {
         "axis": axis.name,
-        "values": [setting.value for setting in settings],
+        "settings": [
+            {"value": s.value, "hardware": s.hardware.model_dump(mode="json"), "time_s": s.time_s}
+            for s in settings
+        ],
         "num_chips": num_chips,
         "num_crystals": held_out.num_crystals,
         "hardware": hardware.model_dump(mode="json"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -39,7 +40,7 @@ class Axis:
 
 def chip_results(
     axis: Axis,
-    settings: Floats,
+    settings: NDArray[Any],
     predictions: Floats,
     digital: Floats,
     held_out: HeldOut,
@@ -49,7 +50,7 @@ def chip_results(
 
     Args:
         axis: what varies.
-        settings: (Q,) its values [axis.unit].
+        settings: (Q,) its values [axis.unit], numbers or names.
         predictions: (Q, C, B) predictions on C chips [label unit].
         digital: (B,) predictions of the digital model [label unit].
         held_out: test crystals.
