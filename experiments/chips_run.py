@@ -60,6 +60,7 @@ class ChipStudy:
         num_chips: chips drawn at every setting; chip number c has the same draws (scaled by the
             setting) everywhere, so that curves of one chip are comparable.
         seed: of all draws.
+        derive: adds what the study is for to its results, before they are stored and drawn.
     """
 
     mapped: MappedModel
@@ -68,6 +69,7 @@ class ChipStudy:
     settings: Sequence[ChipSetting]
     num_chips: int
     seed: int
+    derive: Callable[[xr.Dataset], xr.Dataset] = lambda results: results
 
     @property
     def num_evaluations(self) -> int:
@@ -98,6 +100,7 @@ class ChipStudy:
                 on_chip()
         values = np.array([setting.value for setting in self.settings])
         results = chip_results(self.axis, values, predictions, digital, self.held_out, record)
+        results = self.derive(results)
         write_results(results, output.partial)
         draw_results(results, output.partial)
         return output.finish(), results

@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from experiments.commands.chips import chips_app
+from experiments.commands.drift import drift
 from experiments.commands.options import (
     DEFAULT_AUXILIARY,
     DEFAULT_CHECKPOINT,
@@ -23,6 +25,7 @@ from experiments.commands.options import (
     Out,
     Seed,
 )
+from experiments.commands.presets import presets
 
 app = typer.Typer(
     name="lightframe",
@@ -34,6 +37,9 @@ app = typer.Typer(
 
 bench_app = typer.Typer(help="Measure speed and memory.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
+app.add_typer(chips_app, name="chips")
+app.command()(drift)
+app.command()(presets)
 
 
 @app.command()
@@ -189,38 +195,6 @@ def sweep(
         seed=seed,
         out=out,
         hardware=_hardware(hardware),
-        limit=crystals,
-    )
-    print_results(results)
-    console.print(f"results and figures: {out}")
-
-
-@app.command()
-def drift(
-    mapped: Mapped,
-    out: Out,
-    hours: Annotated[str, typer.Option(help="Times since calibration [h].")] = "0,1,4,12,24,72",
-    chips: Chips = 32,
-    seed: Seed = 0,
-    hardware: OtherHardware = None,
-    rate: Annotated[
-        float | None,
-        typer.Option(min=0.0, help="Random walk [rad/sqrt(h)] in place of the chip's own drift."),
-    ] = None,
-    crystals: Limit = None,
-) -> None:
-    """Follow chips for hours after their calibration."""
-    from experiments import jobs
-    from experiments.console import console, print_results
-
-    results = jobs.drift(
-        mapped,
-        hours,
-        num_chips=chips,
-        seed=seed,
-        out=out,
-        hardware=_hardware(hardware),
-        rate=rate,
         limit=crystals,
     )
     print_results(results)

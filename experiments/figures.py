@@ -120,6 +120,7 @@ def _draw_rows(axes: Axes, results: xr.Dataset, statistics: tuple[str, ...]) -> 
 
 def _draw_error(axes: Axes, results: xr.Dataset) -> None:
     _draw_band(axes, results, "mae")
+    _draw_recalibration(axes, results, "error")
     axes.axhline(
         float(results["digital_mae"]), color="black", linewidth=1, linestyle="--", label="digital"
     )
@@ -130,6 +131,7 @@ def _draw_error(axes: Axes, results: xr.Dataset) -> None:
 def _draw_deviation(axes: Axes, results: xr.Dataset) -> None:
     _draw_band(axes, results, "deviation_q95")
     _draw_band(axes, results, "deviation_rms")
+    _draw_recalibration(axes, results, "deviation")
     axes.set_ylabel(f"Deviation from the digital {_with_unit(results)}")
     _finish(axes, results)
 
@@ -146,6 +148,20 @@ def _draw_band(axes: Axes, results: xr.Dataset, name: str) -> None:
         markersize=4,
         label=LABELS[name],
     )
+
+
+def _draw_recalibration(axes: Axes, results: xr.Dataset, criterion: str) -> None:
+    """A line at the recalibration interval of a drift study, with its bootstrap band."""
+    if "recalibration_hours" not in results:
+        return
+    hours, low, high = (
+        float(results[f"recalibration_{part}"].sel(criterion=criterion))
+        for part in ("hours", "low", "high")
+    )
+    last = float(results["hours"][-1])
+    axes.axvspan(min(low, last), min(high, last), color="#3a7d44", alpha=0.15, linewidth=0)
+    if hours <= last:
+        axes.axvline(hours, color="#3a7d44", linewidth=1, label=f"recalibrate: {hours:.3g} h")
 
 
 def _with_unit(results: xr.Dataset) -> str:

@@ -6,7 +6,8 @@ import platform
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from experiments.bench.core import FULL, NUM_STEPS, QUICK, measure_core
 from experiments.bench.report import print_measurements, write_measurements
 from experiments.chips_run import ChipSetting, ChipStudy
 from experiments.console import console, print_accuracy, print_sensitivity, progress
-from experiments.drift import HOURS, SCENARIO_RATE, drift_settings, drifting_hardware
+from experiments.drift import HOURS, SCENARIO_RATE, Trace, drift_settings, drifting_hardware
 from experiments.evaluation import HeldOut, chip_predictions, digital_predictions, load_held_out
 from experiments.mapped import (
     MappedModel,
@@ -30,6 +31,7 @@ from experiments.mapped import (
 )
 from experiments.output import OutputDirectory, free_directory, prepare_file, refuse_existing
 from experiments.presets import HARDWARE, preset_settings
+from experiments.recalibration import RecalibrationCriteria, with_recalibration
 from experiments.record import RunRecord
 from experiments.results import Axis
 from experiments.sensitivity import (
@@ -189,25 +191,39 @@ def drift(
     out: Path,
     hardware: HardwareConfig | None = None,
     rate: float | None = None,
+    trace: Trace | None = None,
     limit: int | None = None,
+    recalibration: RecalibrationCriteria = RecalibrationCriteria(),  # noqa: B008  (frozen)
 ) -> xr.Dataset:
     """Follow chips in time; arguments and errors as for ``sweep``.
 
     Args:
         hours: ``"0,1,24"`` [h] since the calibration.
         rate: [rad/sqrt(h)] random walk in place of the chip's own drift.
+        trace: measured temperatures in place of those of the chip.
+        recalibration: what decides on the recalibration interval.
     """
     refuse_existing(out)
     mapped = load_mapped(directory)
     chip = hardware or mapped.hardware
-    base = drifting_hardware(chip, rate)
+    base = drifting_hardware(chip, rate, trace)
     settings = drift_settings(base, parse_numbers(hours))
-    if rate is None and not chip.has_drift:
+    if rate is None and trace is None and not chip.has_drift:
         console.print(
             f"{chip.name} states no drift; assumed scenario: a random walk of {SCENARIO_RATE:g} "
             "rad per square root of an hour"
         )
-    return _run_study(mapped, HOURS, settings, num_chips, seed, out, base, limit)
+    return _run_study(
+        mapped,
+        HOURS,
+        settings,
+        num_chips,
+        seed,
+        out,
+        base,
+        limit,
+        recalibration=recalibration,
+    )
 
 
 def presets(
@@ -241,6 +257,7 @@ def _run_study(
     out: Path,
     hardware: HardwareConfig,
     limit: int | None,
+    recalibration: RecalibrationCriteria | None = None,
 ) -> xr.Dataset:
     held_out = held_out_crystals(mapped.model, limit)
     config = {
@@ -254,8 +271,11 @@ def _run_study(
         "hardware": hardware.model_dump(mode="json"),
         "mapped": mapped.record.model_dump(mode="json"),
     }
-    record = RunRecord.capture(command_line(), config, seed, held_out.data_sha256)
     study = ChipStudy(mapped, held_out, axis, settings, num_chips, seed)
+    if recalibration is not None:
+        config["recalibration"] = asdict(recalibration)
+        study = replace(study, derive=partial(with_recalibration, criteria=recalibration))
+    record = RunRecord.capture(command_line(), config, seed, held_out.data_sha256)
     with progress(f"{axis.title} x chips", study.num_evaluations) as advance:
         _, results = study.run(out, record, advance)
     return results

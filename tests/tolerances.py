@@ -31,6 +31,7 @@ CLOSED_FORM_F64 = 1e-12  # closed forms in float64, relative
 BASELINE_PUBLISHED = 0.05  # relative to the published errors; seeds scatter by 3 %
 
 # Chips.
+FLICKER_SPECTRUM = 0.12  # relative to 1/omega; analytic, largest 0.107 at both ends
 DRIVE_EPS = 16  # phase -> voltage -> phase, relative to the largest phase; a square and a root
 COMPENSATION = 1e-12  # [rad] crosstalk of pre-compensated commands; sparse solve of S <= 1000
 REBUILD_F64 = 1e-12  # relative; weights from stored phases or voltages, no rounding between
@@ -90,3 +91,10 @@ GRADIENT_EPS = 128  # of gradients up to about 1, or relative; sums over up to 1
 # Calibration.
 MODEL_FIT = 2e-3  # relative weight error after 300 steps on known errors; measured below 2e-4
 MODEL_FIT_GAIN = 0.1  # upper bound of that over the error before, so that the test can fail
+
+# Fidelity of published chips.
+PRESET_DIGIT = 0.0005  # [rad]; presets print three decimals
+QUADRATURE = 1e-6  # relative; far below the Monte Carlo error
+FIDELITY_ROUND_TRIP = 1e-6  # relative; eps over the slope of the fidelity, smallest at 1e-3 rad
+PRECISE_FIDELITY = 0.01  # upper bound of the relative standard error of 2,000 draws; measured 0.005
+ERROR_SCATTER = 0.2  # relative; standard errors of 500 draws with long tails; measured 0.06

@@ -2,7 +2,6 @@
 
 from photonic.drift.paths import HORIZON_S, DriftLaw, OrnsteinUhlenbeck, RandomWalk, drift_path
 from photonic.drift.totals import ageing_factors, phase_drift
-from photonic.drift.trace import read_trace
 
 __all__ = [
     "HORIZON_S",
@@ -12,5 +11,4 @@ __all__ = [
     "ageing_factors",
     "drift_path",
     "phase_drift",
-    "read_trace",
 ]

@@ -1,12 +1,14 @@
 """Fields: component figures for power, area, latency and energy; reference 7."""
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from photonic.hardware.ranges import Decibel, NotNegative, Positive, Probability
 
 
 class CostFields(BaseModel):
     """Figures of the components; None = not known, and what needs it is not stated."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     modulation_rate_ghz: Positive | None = None
     """Vectors per second that modulators and converters handle [GHz]."""

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from photonic.hardware.ranges import Drift, NotNegative, Positive, Probability
 
@@ -11,6 +11,8 @@ _Trace = tuple[tuple[float, float], ...]
 
 class DriftFields(BaseModel):
     """Random processes, temperature, laser and ageing."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     random_walk_rad_per_sqrt_hour: Drift = 0.0
     """Square root of the random-walk rate D [rad/sqrt(h)]."""

@@ -2,13 +2,15 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from photonic.hardware.ranges import Angle, Bits, NotNegative, Positive, Probability
 
 
 class DriveFields(BaseModel):
     """Drive law, converter, spread of heaters, failures, crosstalk and bias."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     v_pi_v: Positive | None = None
     """Voltage for a phase of pi under phi = pi (V/v_pi)^2 [V]; None = not known."""

@@ -2,13 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from photonic.hardware.ranges import NotNegative, Positive, SignedBits
 
 
 class LinkFields(BaseModel):
     """From digital inputs to light, and from light to digital outputs."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     input_bits: SignedBits | None = None
     """Resolution of the input modulators, sign included; None = continuous."""

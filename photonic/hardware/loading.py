@@ -2,14 +2,18 @@
 
 import reprlib
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from photonic.hardware.config import HardwareConfig, HardwareError, suggestion, validate
+from photonic.hardware.schema import bare_fields
+from photonic.hardware.strict_yaml import StrictYamlError, read_table
+from photonic.hardware.tables import TABLE_READERS, TableError, find_table
 
 _PRESET_PACKAGE = "hardware_configs"
+_MAX_BYTES = 1_000_000
+"""Size of a description; large tables stand in files of their own."""
 
 
 def hardware_names() -> tuple[str, ...]:
@@ -24,7 +28,8 @@ def load_hardware(name_or_path: str | Path) -> HardwareConfig:
 
     A ``Path``, or text that ends in .yaml or .yml or holds a path separator, is a file; any other
     text is the name of a preset. In the file every number reads
-    ``field: {value: 0.01, source: "Author, journal (year)"}``.
+    ``field: {value: 0.01, source: "Author, journal (year)"}``, and a measured table
+    ``field: {file: table.csv, source: ...}`` with a path relative to the file; ``docs/chips.md``.
 
     Raises:
         ValueError: if no preset has this name; the nearest one is named.
@@ -33,58 +38,79 @@ def load_hardware(name_or_path: str | Path) -> HardwareConfig:
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text:
         path = Path(name_or_path)
-        return _parse(_read(path), str(path))
+        return _parse(_read(path, str(path)), str(path), path.parent)
     names = hardware_names()
     if text not in names:
         hint = suggestion(text, names).removeprefix("; ")
         raise ValueError(
             f"unknown hardware {text!r}; {hint}{' ' if hint else ''}available: {', '.join(names)}"
         )
-    file = f"{text}.yaml"
-    return _parse(resources.files(_PRESET_PACKAGE).joinpath(file).read_text("utf-8"), file)
+    folder, file = resources.files(_PRESET_PACKAGE), f"{text}.yaml"
+    return _parse(_read(folder.joinpath(file), file), file, folder)
 
 
-def _read(path: Path) -> str:
+def _read(path: Traversable, origin: str) -> str:
     try:
-        return path.read_text("utf-8")
+        with path.open("rb") as file:
+            data = file.read(_MAX_BYTES + 1)
+        text = data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise HardwareError(f"{path}: {reason}") from error
+        raise HardwareError(f"{origin}: {reason}") from error
+    if len(data) > _MAX_BYTES:
+        raise HardwareError(f"{origin}: larger than {_MAX_BYTES:,} bytes")
+    return text
 
 
-def _parse(text: str, file: str) -> HardwareConfig:
+def _parse(text: str, file: str, folder: Traversable) -> HardwareConfig:
     try:
-        raw = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise HardwareError(f"{file}: not valid YAML{where}: {reason}") from error
-    if not isinstance(raw, dict):
-        raise HardwareError(f"{file}: must be a table of fields")
+        raw = read_table(text)
+    except StrictYamlError as error:
+        raise HardwareError(f"{file}: {error}") from error
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for key, entry in raw.items():
         if key not in HardwareConfig.model_fields:
             near = suggestion(key, HardwareConfig.model_fields)
             raise HardwareError(f"{file}: unknown field {reprlib.repr(key)}{near}")
-        values[key], source = _value_and_source(file, key, entry)
+        try:
+            values[key], source = _value_and_source(key, entry, folder)
+        except ValueError as error:
+            raise HardwareError(f"{file}: field {key!r}: {error}") from error
         if source is not None:
             sources[key] = source
     return validate({**values, "sources": sources}, file)
 
 
-def _value_and_source(file: str, key: Any, entry: Any) -> tuple[Any, str | None]:
-    """The value of one YAML field and where it comes from (None for text and switches)."""
+def _value_and_source(key: str, entry: Any, folder: Traversable) -> tuple[Any, str | None]:
+    """The value of one YAML field and where it comes from (None for bare text and switches)."""
     if key == "sources":
-        raise HardwareError(f"{file}: field 'sources': write the source beside each value")
+        raise ValueError("write the source beside each value")
     if not isinstance(entry, dict):
-        if isinstance(entry, int | float) and not isinstance(entry, bool):
-            raise HardwareError(f"{file}: field {key!r}: write {{value: ..., source: ...}}")
+        if key not in bare_fields() or _holds_number(entry):
+            raise ValueError("write {value: ..., source: ...}")
         return entry, None
-    if set(entry) != {"value", "source"}:
-        raise HardwareError(f"{file}: field {key!r}: must hold exactly 'value' and 'source'")
-    source = entry["source"]
+    has_file = key in TABLE_READERS and "file" in entry
+    content = "file" if has_file else "value"
+    if set(entry) != {content, "source"}:
+        choice = "'value' or 'file'" if key in TABLE_READERS else "'value'"
+        raise ValueError(f"must hold exactly {choice} and 'source'")
+    source, value = entry["source"], entry[content]
     if not isinstance(source, str) or not source.strip():
-        raise HardwareError(f"{file}: field {key!r}: the source is empty")
-    return entry["value"], source.strip()
+        raise ValueError("the source is empty")
+    if value is None:
+        raise ValueError("has no value; leave out what is not known")
+    return _table(key, value, folder) if has_file else value, source.strip()
+
+
+def _table(key: str, name: Any, folder: Traversable) -> Any:
+    if not isinstance(name, str):
+        raise TableError(f"'file' must be a path, got {reprlib.repr(name)}")
+    return TABLE_READERS[key](find_table(folder, name))
+
+
+def _holds_number(entry: Any) -> bool:
+    """True for a number, or a list with one at any depth."""
+    if isinstance(entry, list):
+        return any(map(_holds_number, entry))
+    return isinstance(entry, int | float) and not isinstance(entry, bool)

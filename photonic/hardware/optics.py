@@ -2,13 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from photonic.hardware.ranges import Angle, CouplerAngle, Decibel
 
 
 class OpticsFields(BaseModel):
     """Errors of the optics that no drive causes."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     phase_noise_rad: Angle = 0.0
     """Std of the static phase error, one draw per chip [rad]; reference 2.7."""

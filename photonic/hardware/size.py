@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from photonic.hardware.ranges import NotNegative, Positive, Probability
 
@@ -11,6 +11,8 @@ _Count = Annotated[int, Field(ge=1)]
 
 class SizeFields(BaseModel):
     """Size, wavelength and published fidelity."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
 
     mesh: Literal["clements", "reck"] | None = None
     """Wiring of the meshes; None = not fixed, or not one of these."""

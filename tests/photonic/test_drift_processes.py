@@ -9,11 +9,10 @@ from photonic import HardwareConfig
 from photonic.drift import HORIZON_S, OrnsteinUhlenbeck, RandomWalk, drift_path, phase_drift
 from photonic.drift.flicker import flicker_laws
 from tests.photonic.drifting import FLICKER, HOUR, LAB, WALK, drifting
-from tests.tolerances import CLOSED_FORM_F64, STANDARD_ERRORS
+from tests.tolerances import CLOSED_FORM_F64, FLICKER_SPECTRUM, STANDARD_ERRORS
 
 COUNT = 20_000
 NUM_CHIPS = 2_000
-FLICKER_SPECTRUM = 0.12  # relative to 1/omega; analytic, largest 0.107 at both ends
 TIMES = (1.0, 10.0, HOUR, 5 * HOUR, 72 * HOUR, HORIZON_S)
 
 
