@@ -18,6 +18,7 @@ from experiments.console import (
 )
 from experiments.mapped import MappedModel, MappingSettings, load_mapped
 from experiments.output import OutputDirectory, free_directory
+from experiments.recalibration_text import print_recalibration
 from experiments.record import RunRecord
 from experiments.results import read_results
 from experiments.training_info import TrainingInfo
@@ -119,4 +120,7 @@ def _studies(place: Path, size: DemoSize) -> None:
 
 def _show(directory: Path, study: Callable[[Path], xr.Dataset]) -> None:
     """Print the results in ``directory``; the study makes them if they are not there yet."""
-    print_results(read_results(directory) if directory.exists() else study(directory))
+    results = read_results(directory) if directory.exists() else study(directory)
+    print_results(results)
+    if results.sizes.get("hours", 1) > 1:
+        print_recalibration(results)

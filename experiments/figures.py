@@ -151,16 +151,18 @@ def _draw_band(axes: Axes, results: xr.Dataset, name: str) -> None:
 
 
 def _draw_recalibration(axes: Axes, results: xr.Dataset, criterion: str) -> None:
-    """A line at the recalibration interval of a drift study, with its bootstrap band."""
+    """The admitted limit of a drift study, and its recalibration interval with bootstrap band."""
     if "recalibration_hours" not in results:
         return
     hours, low, high = (
         float(results[f"recalibration_{part}"].sel(criterion=criterion))
         for part in ("hours", "low", "high")
     )
+    limit = float(results["recalibration_limit"].sel(criterion=criterion))
+    axes.axhline(limit, color="#3a7d44", linewidth=1, linestyle=":", label="admitted")
     last = float(results["hours"][-1])
     axes.axvspan(min(low, last), min(high, last), color="#3a7d44", alpha=0.15, linewidth=0)
-    if hours <= last:
+    if 0 < hours <= last:
         axes.axvline(hours, color="#3a7d44", linewidth=1, label=f"recalibrate: {hours:.3g} h")
 
 

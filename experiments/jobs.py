@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -263,7 +264,7 @@ def _run_study(
     config = {
         "axis": axis.name,
         "settings": [
-            {"value": s.value, "hardware": s.hardware.model_dump(mode="json"), "time_s": s.time_s}
+            {"value": s.value, "time_s": s.time_s, "changes": _changes(s.hardware, hardware)}
             for s in settings
         ],
         "num_chips": num_chips,
@@ -279,6 +280,13 @@ def _run_study(
     with progress(f"{axis.title} x chips", study.num_evaluations) as advance:
         _, results = study.run(out, record, advance)
     return results
+
+
+def _changes(hardware: HardwareConfig, base: HardwareConfig) -> dict[str, Any]:
+    """Fields in which a chip description differs from another."""
+    known = base.model_dump(mode="json")
+    fields = hardware.model_dump(mode="json")
+    return {name: value for name, value in fields.items() if value != known[name]}
 
 
 def export(directory: Path, out: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import difflib
 import reprlib
+from itertools import pairwise
 from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
@@ -74,7 +75,7 @@ class HardwareConfig(CostFields, LinkFields, DriftFields, OpticsFields, DriveFie
         return {key: value for key, value in data.items() if key not in fields}
 
     @model_validator(mode="after")
-    def _check_together(self) -> Self:
+    def _check_companions(self) -> Self:
         for names in _TOGETHER:
             given = [bool(getattr(self, name)) for name in names]
             if any(given) and not all(given):
@@ -83,22 +84,32 @@ class HardwareConfig(CostFields, LinkFields, DriftFields, OpticsFields, DriveFie
             missing = [other for other in needs if getattr(self, other) is None]
             if getattr(self, name) and missing:
                 raise ValueError(f"`{name}` needs `{missing[0]}`")
-        if self.v_pi_v is not None and self.heater_quadratic_rad_per_v2 is not None:
-            raise ValueError("`v_pi_v` and `heater_quadratic_rad_per_v2` exclude each other")
-        if self.dac_bits is not None and self.dac_mode == "voltage":
-            if not self.has_drive_law:
-                raise ValueError("`dac_mode: voltage` needs `v_pi_v` and `v_max_v`")
-            if self.v_max_v is None:
-                raise ValueError("`dac_mode: voltage` needs `v_max_v`")
-        if self.failure_probability > 1:
-            raise ValueError("the probabilities of failure must add to at most 1")
-        if self.crosstalk_rows is not None and any(
-            len(row) != len(self.crosstalk_rows) for row in self.crosstalk_rows
-        ):
-            raise ValueError("`crosstalk_rows` must be a square matrix")
         for key in self.sources:
             if key not in type(self).model_fields:
                 raise ValueError(f"source for unknown field {key!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_drive(self) -> Self:
+        if self.v_pi_v is not None and self.heater_quadratic_rad_per_v2 is not None:
+            raise ValueError("`v_pi_v` and `heater_quadratic_rad_per_v2` exclude each other")
+        has_scale = self.has_drive_law and self.v_max_v is not None
+        if self.dac_bits is not None and self.dac_mode == "voltage" and not has_scale:
+            raise ValueError("`dac_mode: voltage` needs `v_pi_v` and `v_max_v`")
+        if self.failure_probability > 1:
+            raise ValueError("the probabilities of failure must add to at most 1")
+        rows = self.crosstalk_rows or ()
+        if any(len(row) != len(rows) for row in rows):
+            raise ValueError("`crosstalk_rows` must be a square matrix")
+        return self
+
+    @model_validator(mode="after")
+    def _check_drift(self) -> Self:
+        if (self.flicker_tau_min_s or 0.0) > (self.flicker_tau_max_s or 0.0):
+            raise ValueError("`flicker_tau_min_s` must not exceed `flicker_tau_max_s`")
+        times = [time_s for time_s, _ in self.temperature_trace or ()]
+        if any(later <= earlier for earlier, later in pairwise(times)):
+            raise ValueError("the times of `temperature_trace` must ascend")
         return self
 
     def has(self, effect: Effect) -> bool:

@@ -142,3 +142,33 @@ def test_a_source_may_be_an_alias(tmp_path):
 def test_large_files_are_refused(tmp_path):
     with pytest.raises(HardwareError, match=r"chip.yaml: larger than 1,000,000 bytes"):
         load_hardware(write(tmp_path, "name: x\n" + "#" * 1_000_000))
+
+
+@pytest.mark.parametrize(
+    ("figures", "message"),
+    [
+        (
+            {"flicker_sigma_rad": 0.1, "flicker_tau_min_s": 2.0, "flicker_tau_max_s": 1.0},
+            "`flicker_tau_min_s` must not exceed `flicker_tau_max_s`",
+        ),
+        ({"temperature_trace": ((0.0, 1.0), (0.0, 2.0))}, "times of `temperature_trace` must"),
+        ({"stuck_probability": 0.6, "dead_probability": 0.6}, "must add to at most 1"),
+        ({"v_pi_v": 1.0, "heater_quadratic_rad_per_v2": 1.0}, "exclude each other"),
+        ({"crosstalk_rows": ((1.0, 0.0), (0.0,))}, "must be a square matrix"),
+        ({"received_power_uw": 1.0, "bandwidth_ghz": 1.0}, "needs `responsivity_a_per_w`"),
+    ],
+)
+def test_figures_that_contradict_each_other_are_refused(figures, message):
+    thermal = {"thermo_optic_per_k": 1e-4, "wavelength_nm": 1550.0}
+    with pytest.raises(HardwareError, match=message):
+        HardwareConfig(name="bare").replace(**thermal, **figures)
+
+
+def test_effects_are_switched_off_and_stay_off():
+    full = load_hardware("soi_typical")
+    assert full.without("gamma").gamma_spread == 0
+    assert not full.without("gamma", "coupler").has("coupler")
+    assert full.only("loss").replace(gamma_spread=0.1).gamma_spread == 0
+    assert full.only().is_ideal
+    with pytest.raises(HardwareError, match="unknown effect 'gama'; did you mean 'gamma'"):
+        full.without("gama")
