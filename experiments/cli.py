@@ -12,7 +12,9 @@ from typing import Annotated
 import typer
 
 from experiments.commands.chips import chips_app
+from experiments.commands.design import design
 from experiments.commands.drift import drift
+from experiments.commands.map import map_command
 from experiments.commands.options import (
     DEFAULT_AUXILIARY,
     DEFAULT_CHECKPOINT,
@@ -20,7 +22,6 @@ from experiments.commands.options import (
     Chips,
     Limit,
     Mapped,
-    Mesh,
     OtherHardware,
     Out,
     Seed,
@@ -38,7 +39,9 @@ app = typer.Typer(
 bench_app = typer.Typer(help="Measure speed and memory.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
 app.add_typer(chips_app, name="chips")
+app.command("map")(map_command)
 app.command()(drift)
+app.command()(design)
 app.command()(presets)
 
 
@@ -144,28 +147,6 @@ def predict(
         text = io.StringIO(newline="")
         csv.writer(text).writerows([header, *rows])
         write_atomic(out, text.getvalue().encode())
-
-
-@app.command("map")
-def map_command(
-    out: Out,
-    checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
-    hardware: Annotated[str, typer.Option(help="Chip name or YAML file.")] = "soi_lab_good",
-    mesh: Annotated[Mesh, typer.Option(help="Wiring of the meshes.")] = Mesh.clements,
-    tile: Annotated[str, typer.Option(help="Modes per tile, or full for whole matrices.")] = "16",
-) -> None:
-    """Map every dense layer of a checkpoint onto MZI meshes."""
-    from experiments import jobs
-    from experiments.console import console, print_programs
-    from experiments.mapped import MappingSettings
-    from photonic import load_hardware
-
-    if tile != "full" and not (tile.isdecimal() and 1 <= int(tile) <= 1024):
-        raise ValueError(f"--tile takes a number of modes, 1 to 1024, or full, got {tile!r}")
-    settings = MappingSettings(mesh=mesh.value, tile="full" if tile == "full" else int(tile))
-    mapped = jobs.map_checkpoint(checkpoint, load_hardware(hardware), settings, out)
-    print_programs(mapped)
-    console.print(f"mapped model: {out}")
 
 
 @app.command()

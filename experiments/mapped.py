@@ -142,9 +142,8 @@ def _check_tiles(num_tiles: int, hardware: HardwareConfig, settings: MappingSett
     held = hardware.num_tiles
     if held is not None and num_tiles > held and not settings.is_time_multiplexed:
         raise ValueError(
-            f"{hardware.name} holds {held} {'tile' if held == 1 else 'tiles'} of at most "
-            f"{hardware.max_modes} modes, the model needs {num_tiles} tiles of {settings.tile}; "
-            "map with --time-multiplexed to load them one after another"
+            f"{hardware.name} holds {held} {'tile' if held == 1 else 'tiles'} at a time, the model "
+            f"needs {num_tiles}; map with --time-multiplexed to load them one after another"
         )
 
 

@@ -23,7 +23,9 @@ class DriveRange:
 
     def __init__(self, hardware: HardwareConfig) -> None:
         self._hardware = hardware
-        reach = min(phase_full_scale(hardware), full_scale_phase(hardware))
+        reach = phase_full_scale(hardware)
+        if hardware.dac_bits is not None:
+            reach = min(reach, full_scale_phase(hardware))
         self.largest: float = math.nextafter(reach, 0.0)
         """Largest command [rad]."""
 

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
-from photonic.hardware.ranges import Decibel, NotNegative, Positive, Probability
+from photonic.hardware.ranges import Decibel, NotNegative, Positive, Share
 
 
 class CostFields(BaseModel):
@@ -31,10 +31,10 @@ class CostFields(BaseModel):
     modulator_loss_db: Decibel | None = None
     """Insertion loss of an input modulator [dB]."""
     modulator_energy_fj_per_bit: NotNegative | None = None
-    """Energy of an input modulator [fJ/bit]."""
+    """Energy of an input modulator per symbol [fJ], as published for on-off signals."""
     detector_sensitivity_dbm: float | None = None
-    """Power at a detector needed at 1 bit [dBm]; it doubles with every bit."""
-    laser_wall_plug: Probability | None = None
+    """Power at a detector before the factor 2^bits [dBm]."""
+    laser_wall_plug: Share | None = None
     """Optical over electrical power of the laser."""
     dac_power_mw: NotNegative | None = None
     """Power of one 8-bit input DAC at 14 GS/s [mW]; scales with 2^b/b and the rate."""

@@ -7,6 +7,7 @@ from pydantic import Field
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Probability = Annotated[float, Field(ge=0, le=1)]
+Share = Annotated[float, Field(gt=0, le=1)]
 Angle = Annotated[float, Field(ge=0, le=6.3)]
 """A phase error [rad], at most about one turn."""
 CouplerAngle = Annotated[float, Field(gt=-0.7854, lt=0.7854)]

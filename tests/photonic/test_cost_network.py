@@ -94,7 +94,8 @@ def test_laser_of_a_tile_is_that_of_lightening_transformer():
     """12 x 12 meshes: 1.19 W at 4 bit, 19.1 W at the 8 bit that are assumed."""
     core = program(12, 12, 12)
     assert round(tile_cost(core, CHIP).laser_mw / 1000, 1) == 19.1
-    assert round(tile_cost(core, CHIP.replace(input_bits=4)).laser_mw / 1000, 2) == 1.19
+    assert round(tile_cost(core, CHIP.replace(adc_bits=4)).laser_mw / 1000, 2) == 1.19
+    assert tile_cost(core, CHIP.replace(input_bits=4)).laser_mw == tile_cost(core, CHIP).laser_mw
 
 
 def test_losses_of_arms_add_to_the_path():
@@ -118,10 +119,15 @@ def test_triangles_are_deeper():
 
 def test_tile_counts_inputs_and_outputs():
     tall, wide = (map_linear(random_normal(1, *s), tile="full") for s in ((3, 5), (5, 3)))
-    at_input = dac_power_mw(50, 8, 5) + 450 * 8 * 5e-3
+    at_input = dac_power_mw(50, 8, 5) + 450 * 5e-3
     at_output = 14.8 / 2 + 3 + 2 * 1.1
     assert tile_cost(tall, CHIP).converter_mw == close(5 * at_input + 3 * at_output)
     assert tile_cost(wide, CHIP).converter_mw == close(3 * at_input + 5 * at_output)
+    coarse = CHIP.replace(input_bits=4, adc_bits=6)
+    coarse_output = at_output - 14.8 / 8
+    assert tile_cost(tall, coarse).converter_mw == close(
+        5 * (dac_power_mw(50, 4, 5) + 450 * 5e-3) + 3 * coarse_output
+    )
     area = (3 + 10 + 3) * 18000 + 120000 + 5 * (5200 + 11000) + 3 * (400 + 2850)
     assert tile_cost(tall, CHIP).area_mm2 == close(area * 1e-6)
     assert tile_cost(tall, CHIP).laser_mw == close(
@@ -158,6 +164,15 @@ def test_reprogrammed_layer_by_hand():
     held = cost.resident.heater_mw * (2.0 + time_us)
     assert again.energy_uj == close((light + held) * 1e-3)
     assert cost.resident.heater_mw / 2 < again.heater_mw < cost.resident.heater_mw
+
+
+def test_spare_tiles_take_room_and_no_power():
+    layer, chip = program(), CHIP.replace(num_tiles=50)
+    tile, cost = tile_cost(layer, chip), layer_cost(layer, chip, 50)
+    assert cost.reprogrammed.area_mm2 == close(50 * tile.area_mm2)
+    assert cost.reprogrammed.num_loads == 1
+    for name in ("heater_mw", "laser_mw", "converter_mw"):
+        assert getattr(cost.reprogrammed, name) == close(getattr(cost.resident, name))
 
 
 def test_network_of_one_layer_is_the_layer():

@@ -82,9 +82,8 @@ def test_correlation_times_reach_both_ends() -> None:
 
 
 def test_correlation_times_in_the_wrong_order_raise() -> None:
-    hardware = drifting(flicker_sigma_rad=1e-3, flicker_tau_min_s=10.0, flicker_tau_max_s=9.0)
     with pytest.raises(ValueError, match=r"`flicker_tau_min_s` must be at most .*, got 10 and 9"):
-        shifters(hardware, 1.0)
+        flicker_laws(1e-3, 10.0, 9.0)
 
 
 @pytest.mark.parametrize("figures", [WALK, LAB, FLICKER], ids=["walk", "lab", "flicker"])
