@@ -11,9 +11,11 @@ from typing import Annotated
 
 import typer
 
+from experiments.commands.calibrate import calibrate
 from experiments.commands.chips import chips_app
 from experiments.commands.design import design
 from experiments.commands.drift import drift
+from experiments.commands.finetune import finetune
 from experiments.commands.map import map_command
 from experiments.commands.options import (
     DEFAULT_AUXILIARY,
@@ -27,6 +29,7 @@ from experiments.commands.options import (
     Seed,
 )
 from experiments.commands.presets import presets
+from experiments.commands.robustness import robustness
 
 app = typer.Typer(
     name="lightframe",
@@ -40,9 +43,12 @@ bench_app = typer.Typer(help="Measure speed and memory.", no_args_is_help=True)
 app.add_typer(bench_app, name="bench")
 app.add_typer(chips_app, name="chips")
 app.command("map")(map_command)
+app.command()(calibrate)
 app.command()(drift)
+app.command()(finetune)
 app.command()(design)
 app.command()(presets)
+app.command()(robustness)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import xarray as xr
@@ -16,6 +16,7 @@ from experiments.accuracy import Accuracy
 from experiments.mapped import MappedModel
 from experiments.results import PER_CHIP
 from experiments.sensitivity import LayerSensitivity
+from photonic.calibration.recipe import Effort, Method
 
 console = Console()
 SOURCES = ("phase", "voltage", "code")
@@ -141,6 +142,21 @@ def print_largest_errors(errors: dict[str, dict[str, float | None]]) -> None:
         f"weights of {len(errors)} layers rebuilt from the files, largest relative error: "
         + ", ".join(parts)
     )
+
+
+def print_effort(efforts: Sequence[Mapping[Method, Effort]]) -> None:
+    """Chip calls of each remedy, mean over chips; nothing if no remedy read a chip."""
+    methods = dict.fromkeys(method for effort in efforts for method in effort)
+    rows = []
+    for method in methods:
+        settings, reads = (
+            sum(getattr(effort[method], name) for effort in efforts) / len(efforts)
+            for name in ("num_settings", "num_reads")
+        )
+        rows.append((method, f"{settings:,.0f}", f"{reads:,.0f}"))
+    if rows:
+        header = ("remedy", "phases set", "vectors read")
+        print_table("Chip calls of one calibration, tiles of a bench in parallel", header, rows)
 
 
 def print_programs(mapped: MappedModel) -> None:

@@ -6,7 +6,7 @@ Chosen on the validation fold, resumable after every epoch, reproducible from th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -26,6 +26,9 @@ from models.graph import GraphSettings
 from models.model import CrystalModel
 from models.network import NetworkConfig, SPFrameNetwork
 from photonic.randomness import keyed_generator
+
+Outputs = Callable[[CrystalModel, Sequence[GraphBatch]], Tensor]
+"""(B, L) standardised outputs of a model for B crystals."""
 
 
 class TrainConfig(BaseModel):
@@ -86,12 +89,15 @@ class TrainingRun:
     state: TrainingState = field(init=False)
 
     def __post_init__(self) -> None:
+        network = self._initial_network()
+        self.state = TrainingState(network, self._optimiser(network))
+
+    def _initial_network(self) -> SPFrameNetwork:
         table = element_table()
         features = torch.tensor(table.values, dtype=torch.float32)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.seed)
-            network = SPFrameNetwork(self.config.network, features, len(self.data.labels))
-        self.state = TrainingState(network, self._optimiser(network))
+            return SPFrameNetwork(self.config.network, features, len(self.data.labels))
 
     def _optimiser(self, network: SPFrameNetwork) -> torch.optim.AdamW:
         matrices = [p for p in network.parameters() if p.ndim > 1]
@@ -125,11 +131,10 @@ class TrainingRun:
         while self.state.epoch < self.config.epochs:
             start = time.perf_counter()
             loss = self._epoch(self.state.epoch)
-            validation = self.mean_absolute_error(self.state.averaged, self.data.validation)
             row = {
                 "epoch": self.state.epoch,
                 "train_loss": loss,
-                "validation_mae": validation,
+                **self.validation_errors(),
                 "seconds": time.perf_counter() - start,
             }
             self.state.finish_epoch(row)
@@ -138,26 +143,43 @@ class TrainingRun:
         return self.model(self.state.best)
 
     def _epoch(self, epoch: int) -> float:
-        network = self.state.network.train()
+        self.state.network.train()
         total = 0.0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(
                 int(keyed_generator(self.config.seed, "dropout", epoch).integers(2**62))
             )
             for step, (batch, targets) in enumerate(self._batches(epoch)):
-                self._set_learning_rate(epoch * self.steps_per_epoch + step)
-                loss = self._loss(network(batch), targets)
-                if not torch.isfinite(loss):
-                    raise FloatingPointError(
-                        f"the loss is not finite in epoch {epoch}; lower max_lr"
-                    )
-                self.state.optimiser.zero_grad()
-                loss.backward()
-                torch.nn.utils.clip_grad_norm_(network.parameters(), self.config.gradient_clip)
-                self.state.optimiser.step()
-                self.state.update_average(self.config.average_decay)
-                total += loss.item()
+                total += self.step(epoch * self.steps_per_epoch + step, batch, targets)
         return total / self.steps_per_epoch
+
+    def step(self, number: int, batch: GraphBatch, targets: Tensor) -> float:
+        """The loss on a batch, after which the weights have moved.
+
+        Args:
+            number: of the step, counted from the start of the run.
+            batch: B crystals.
+            targets: (B, L) standardised labels; NaN where a crystal does not carry one.
+
+        Raises:
+            FloatingPointError: if the loss is not finite.
+        """
+        self._set_learning_rate(number)
+        loss = self.batch_loss(number, batch, targets)
+        if not torch.isfinite(loss):
+            epoch = number // self.steps_per_epoch
+            raise FloatingPointError(f"the loss is not finite in epoch {epoch}; lower max_lr")
+        self.state.optimiser.zero_grad()
+        loss.backward()
+        parameters = self.state.network.parameters()
+        torch.nn.utils.clip_grad_norm_(parameters, self.config.gradient_clip)
+        self.state.optimiser.step()
+        self.state.update_average(self.config.average_decay)
+        return loss.item()
+
+    def batch_loss(self, number: int, batch: GraphBatch, targets: Tensor) -> Tensor:
+        """Loss of the present weights, differentiable; arguments as for ``step``."""
+        return self._loss(self.state.network(batch), targets)
 
     def _batches(self, epoch: int) -> Iterator[tuple[GraphBatch, Tensor]]:
         """Shuffled training batches; one canonical basis per crystal, drawn anew each epoch."""
@@ -184,15 +206,34 @@ class TrainingRun:
         errors = (outputs[present] - targets[present]).abs()
         return (errors * weights).sum() / weights.sum()
 
+    def validation_errors(self) -> dict[str, float]:
+        """Errors of the averaged weights; ``validation_mae`` decides on the best epoch."""
+        error = self.mean_absolute_error(self.state.averaged, self.data.validation)
+        return {"validation_mae": error}
+
     def mean_absolute_error(
-        self, weights: dict[str, Tensor], indices: NDArray[np.int64], label: int = 0
+        self,
+        weights: dict[str, Tensor],
+        indices: NDArray[np.int64],
+        label: int = 0,
+        outputs: Outputs = CrystalModel.standardised,
     ) -> float:
-        """Mean absolute error of one label [its unit] on the crystals that carry it."""
+        """Mean absolute error of one label on the crystals that carry it.
+
+        Args:
+            weights: state of the network.
+            indices: crystals.
+            label: number of the label.
+            outputs: how the model is evaluated.
+
+        Returns:
+            In the unit of the label.
+        """
         labelled = indices[~np.isnan(self.data.targets[indices, label])]
         model = self.model(weights)
         batches = list(model.batches([self.data.graphs[i] for i in labelled]))
         name = self.data.labels[label].name
-        predicted = model.to_physical(model.standardised(batches))[name]
+        predicted = model.to_physical(outputs(model, batches))[name]
         truth = self.data.labels[label].to_physical(self.data.targets[labelled, label])
         return float(np.abs(predicted - truth).mean())
 

@@ -15,9 +15,8 @@ def nominal_states(
     program: Program,
     hardware: HardwareConfig,
     phases: Mapping[str, Tensor],
-    coupler_error: Mapping[str, Tensor] | None = None,
 ) -> dict[str, MeshState]:
-    """Meshes of a layer with given phases, as far as they are known without a measurement.
+    """Meshes of a layer with given phases, as far as they are known without measuring.
 
     Mean losses of MZIs, arms and edges, and the coupler error that all chips of this kind have in
     common. Nothing is drawn.
@@ -26,7 +25,6 @@ def nominal_states(
         program: layouts of the layer.
         hardware: data sheet.
         phases: by mesh, (R, C, S) [rad].
-        coupler_error: by mesh, (R, C, M, 2) [rad] measured errors in place of the common one.
 
     Returns:
         States by mesh.
@@ -36,7 +34,7 @@ def nominal_states(
     return {
         mesh: MeshState(
             phases[mesh],
-            errors.coupler_error if coupler_error is None else coupler_error[mesh],
+            errors.coupler_error,
             errors.insertion_loss_db,
             errors.arm_loss_db,
         )

@@ -28,6 +28,9 @@ class DriveRange:
             reach = min(reach, full_scale_phase(hardware))
         self.largest: float = math.nextafter(reach, 0.0)
         """Largest command [rad]."""
+        codes = 0 if hardware.dac_bits is None else 2**hardware.dac_bits - 1
+        self.mean_step: float = reach / codes if codes else 0.0
+        """Mean step of the converter [rad]; 0 for a continuous drive."""
 
     def nearest(self, command: Tensor) -> Tensor:
         """Commands that the converter gives exactly, nearest to the given ones.

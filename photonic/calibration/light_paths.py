@@ -7,6 +7,7 @@ oscillator.
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -85,6 +86,29 @@ def _cross_mesh(
     mode = torch.arange(n)
     path[mode, start + 2 * m + mode] += 1
     return forms, constants
+
+
+def next_on_modes(layout: MeshLayout, mzi: int) -> tuple[int | None, int | None]:
+    """MZIs that the upper and the lower output of an MZI lead to; None = the end of the mesh."""
+    behind = layout.column > layout.column[mzi]
+
+    def first(mode: int) -> int | None:
+        found = np.flatnonzero(behind & ((layout.mode == mode) | (layout.partner == mode)))
+        return int(found[0]) if found.size else None
+
+    return first(layout.mode[mzi]), first(layout.partner[mzi])
+
+
+def next_shifter(layout: MeshLayout, mzi: int) -> int:
+    """Flat number of the first shifter behind an MZI that turns one of its outputs.
+
+    The phi of the first MZI whose upper mode is one of the two, else the screen of the upper mode.
+    """
+    pair = (layout.mode[mzi], layout.partner[mzi])
+    found = np.flatnonzero((layout.column > layout.column[mzi]) & np.isin(layout.mode, pair))
+    if found.size:
+        return layout.num_mzis + int(found[0])
+    return 2 * layout.num_mzis + int(layout.mode[mzi])
 
 
 def _num_shifters(layout: MeshLayout | None, rank: int) -> int:

@@ -37,7 +37,7 @@ def fit_to_model(
     start: Mapping[str, MeshState],
     layouts: Mapping[str, MeshLayout | None],
     *,
-    num_steps: int = 200,
+    num_steps: int = 100,
     learning_rate: float = 0.02,
     dtype: torch.dtype = torch.float32,
 ) -> ModelFit:

@@ -52,17 +52,21 @@ class TileBatch:
         return cls(tuple(layers), program)
 
     @classmethod
-    def all_of(cls, programs: Sequence[Program]) -> "list[TileBatch]":
-        """One batch per wiring, together all layers."""
-        groups: dict[tuple[MeshLayout, MeshLayout], list[Program]] = {}
-        for program in programs:
-            groups.setdefault((program.u_layout, program.v_layout), []).append(program)
-        return [cls.of(members) for members in groups.values()]
+    def all_of(cls, programs: Sequence[Program], max_tiles: int = 128) -> "list[TileBatch]":
+        """Batches that together hold all layers.
 
-    def targets(self) -> Tensor:
-        """(T, 1, m, n) float64 tiles that the layers perform with ideal settings."""
-        rows, columns = self.program.tile_shape
-        return self.program.weight().reshape(-1, 1, rows, columns)
+        Args:
+            programs: layers.
+            max_tiles: tiles per batch, which bounds memory; a larger layer makes its own batch.
+        """
+        groups: dict[tuple[MeshLayout, MeshLayout], list[list[Program]]] = {}
+        for program in programs:
+            batches = groups.setdefault((program.u_layout, program.v_layout), [[]])
+            num_tiles = sum(member.num_tiles for member in batches[-1])
+            if batches[-1] and num_tiles + program.num_tiles > max_tiles:
+                batches.append([])
+            batches[-1].append(program)
+        return [cls.of(members) for batches in groups.values() for members in batches]
 
     def join(self, commands: Mapping[str, Commands]) -> Commands:
         """Commands of all tiles, from those of each layer by name."""

@@ -23,14 +23,6 @@ def test_means_are_known_and_spreads_are_not():
     assert states["U"].arm_loss_db.sum() > 0
 
 
-def test_measured_couplers_replace_the_common_error():
-    phases = target_phases(PROGRAM)
-    plain = nominal_states(PROGRAM, TYPICAL, phases)
-    measured = {mesh: 2 * plain[mesh].coupler_error for mesh in MESHES}
-    states = nominal_states(PROGRAM, TYPICAL, phases, measured)
-    assert all(torch.equal(states[mesh].coupler_error, measured[mesh]) for mesh in MESHES)
-
-
 def test_an_ideal_sheet_knows_of_no_error():
     states = nominal_states(PROGRAM, load_hardware("ideal"), target_phases(PROGRAM))
     assert all(part is None for state in states.values() for part in state[1:])

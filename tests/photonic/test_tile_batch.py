@@ -20,9 +20,9 @@ def layer(name: str, rows: int, columns: int, tile: int | str = 4) -> Program:
 LAYERS = [layer("a", 10, 5), layer("b", 4, 4), layer("c", 3, 9)]
 
 
-def test_targets_are_the_tiles_of_the_layers():
+def test_weight_holds_the_tiles_of_the_layers():
     batch = TileBatch.of(LAYERS)
-    targets, start = batch.targets()[:, 0], 0
+    targets, start = batch.program.weight().reshape(-1, 4, 4), 0
     assert len(targets) == sum(program.num_tiles for program in LAYERS)
     for program in LAYERS:
         part = targets[start : start + program.num_tiles].unflatten(0, program.grid_shape)
@@ -50,6 +50,8 @@ def test_layers_are_grouped_by_wiring():
     whole = layer("whole", 6, 5, "full")
     batches = TileBatch.all_of([LAYERS[0], whole, LAYERS[1]])
     assert [[x.name for x in batch.layers] for batch in batches] == [["a", "b"], ["whole"]]
+    small = TileBatch.all_of([*LAYERS, layer("d", 4, 8)], max_tiles=5)
+    assert [[x.name for x in batch.layers] for batch in small] == [["a"], ["b", "c"], ["d"]]
     for bad in ([], [LAYERS[0], whole]):
         with pytest.raises(ValueError, match="tiles of the same wiring"):
             TileBatch.of(bad)

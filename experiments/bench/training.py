@@ -1,0 +1,162 @@
+"""The benchmark of noise-aware training: one step against the same step of digital training."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from experiments.bench.timing import Timing, thread_count, time_in_turn
+from experiments.console import console, print_table
+from experiments.mapped import MappingSettings
+from experiments.noise_aware import FineTuningRun
+from experiments.noise_aware_job import fine_tune_config
+from experiments.output import write_atomic
+from experiments.record import RunRecord
+from experiments.training import TrainingRun
+from experiments.training_data import TrainingData
+from experiments.training_info import TrainingInfo
+from models.batch import GraphBatch, collate
+from models.checkpoint import load_checkpoint
+from models.datasets import load_dataset
+from models.graph import build_graph
+from models.model import CrystalModel
+from photonic import HardwareConfig
+
+RESULT_FILE = "training.json"
+REQUIRED_RATIO = 2.0
+"""Noise-aware over digital step, at most."""
+EPOCHS = 1000
+"""Of one step each: more steps than are timed, so that the learning rate is defined."""
+
+
+@dataclass(frozen=True)
+class StepTimes:
+    """Times of one optimiser step [s], both kinds in the same run and on the same batch."""
+
+    threads: int
+    """Threads that a step might use."""
+    num_crystals: int
+    """Crystals in the batch."""
+    num_tiles: int
+    """Tiles that are decomposed, drawn and realised in a noise-aware step."""
+    digital: Timing
+    """Of a step without a chip."""
+    noise_aware: Timing
+    """Of a step with one newly drawn chip."""
+
+    @property
+    def ratio(self) -> float:
+        """Noise-aware over digital step; fastest turns, because others may use the machine."""
+        return min(self.noise_aware.seconds) / min(self.digital.seconds)
+
+    @property
+    def is_stalled(self) -> bool:
+        """True if a turn took much longer than the median."""
+        return self.digital.is_stalled or self.noise_aware.is_stalled
+
+
+def measure_training(
+    checkpoint: str,
+    hardware: HardwareConfig,
+    mapping: MappingSettings,
+    *,
+    batch_size: int = 64,
+    threads: int = 2,
+    turns: int = 15,
+) -> StepTimes:
+    """Times of a digital and a noise-aware step from the same weights, by turns.
+
+    Args:
+        checkpoint: name or directory.
+        hardware: that chips are drawn from, a new one in every step.
+        mapping: layout of the tiles.
+        batch_size: crystals.
+        threads: that a step may use.
+        turns: timed steps of each kind.
+    """
+    data = sample_data(load_checkpoint(checkpoint), batch_size)
+    config = fine_tune_config(checkpoint, hardware, mapping, epochs=EPOCHS, batch_size=batch_size)
+    record = RunRecord.capture("bench training", {}, 0, data.sha256)
+    noise_aware = FineTuningRun(config, data, record)
+    digital = TrainingRun(config, data)
+    digital.state.network.load_state_dict(noise_aware.state.network.state_dict())
+    batch = collate(data.graphs, torch.float32, [0] * batch_size)
+    targets = torch.tensor(data.targets, dtype=torch.float32)
+    steps = [_step(run, batch, targets) for run in (digital, noise_aware)]
+    with thread_count(threads):
+        timings = time_in_turn(*steps, turns=turns)
+    return StepTimes(threads, batch_size, noise_aware.num_tiles, *timings)
+
+
+def _step(run: TrainingRun, batch: GraphBatch, targets: Tensor) -> Callable[[], float]:
+    """The next step of a run on one and the same batch; numbers go on, so that chips are new."""
+    number = 0
+    run.state.network.train()
+
+    def step() -> float:
+        nonlocal number
+        number += 1
+        return run.step(number, batch, targets)
+
+    return step
+
+
+def sample_data(model: CrystalModel, count: int) -> TrainingData:
+    """Training crystals of all data sets of a checkpoint, as many of each as fall to its share.
+
+    Args:
+        model: gives data sets, labels and graph settings.
+        count: number of crystals.
+    """
+    fold = TrainingInfo.of(model).test_fold
+    datasets = {label.dataset: load_dataset(label.dataset) for label in model.labels}
+    pool = [(name, i) for name, data in datasets.items() for i in data.split(fold).train]
+    chosen = [pool[k] for k in np.linspace(0, len(pool) - 1, count).astype(int)]
+    targets = np.full((count, len(model.labels)), np.nan)
+    for row, (name, i) in enumerate(chosen):
+        for column, label in enumerate(model.labels):
+            if label.dataset == name:
+                targets[row, column] = label.standardise(datasets[name].labels[label.name][i])
+    none = np.arange(0)
+    return TrainingData(
+        tuple(f"{name}/{datasets[name].ids[i]}" for name, i in chosen),
+        tuple(build_graph(datasets[name].crystals[i], model.graph_settings) for name, i in chosen),
+        model.labels,
+        targets,
+        np.arange(count),
+        none,
+        none,
+        {name: data.sha256 for name, data in datasets.items()},
+    )
+
+
+def print_step_times(times: StepTimes) -> None:
+    """Both steps and their ratio."""
+    rows = [
+        (name, f"{1e3 * min(timing.seconds):.0f}", f"{1e3 * timing.median:.0f}")
+        for name, timing in (("digital", times.digital), ("noise-aware", times.noise_aware))
+    ]
+    title = f"{times.num_crystals} crystals, {times.num_tiles} tiles, {times.threads} threads"
+    print_table(title, ("step", "fastest [ms]", "median [ms]"), rows)
+    verdict = "" if times.ratio <= REQUIRED_RATIO else ": MISSED"
+    console.print(f"ratio {times.ratio:.2f}, required <= {REQUIRED_RATIO:g}{verdict}")
+    if times.is_stalled:
+        console.print("a step took over three times the median: the machine was busy; run again")
+
+
+def write_step_times(times: StepTimes, record: RunRecord, directory: Path) -> None:
+    """Write ``training.json`` into an existing directory."""
+    data = {
+        "record": record.model_dump(mode="json"),
+        **asdict(times),
+        "ratio": times.ratio,
+        "required_ratio": REQUIRED_RATIO,
+        "is_stalled": times.is_stalled,
+    }
+    write_atomic(directory / RESULT_FILE, (json.dumps(data, indent=1) + "\n").encode())

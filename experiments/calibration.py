@@ -1,0 +1,155 @@
+"""Calibrated chips on disk: what a controller asks of each, and what it took to find out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from experiments.mapped import MappedModel
+from experiments.output import write_atomic
+from experiments.record import RunRecord
+from photonic import Chip, HardwareConfig
+from photonic.calibration.recipe import Recipe
+from photonic.hardware import first_problem
+from photonic.mesh_state import MESHES, Commands
+
+CONFIG_FILE = "calibration.json"
+FORMAT: Literal["lightframe-calibration"] = "lightframe-calibration"
+FORMAT_VERSION: Literal[1] = 1
+
+
+class CalibrationError(ValueError):
+    """A calibration that is missing, damaged, or of another model; the message says which."""
+
+
+class CalibrationConfig(BaseModel):
+    """Contents of ``calibration.json``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    format: Literal["lightframe-calibration"] = FORMAT
+    """Name of the format."""
+    format_version: Literal[1] = FORMAT_VERSION
+    """Version of the format."""
+    recipe: Recipe
+    """Remedies that were applied."""
+    hardware: HardwareConfig
+    """Chip description, drive included, that the commands are for."""
+    seed: Annotated[int, Field(ge=0)]
+    """Seed that the chips are drawn from."""
+    chip_sha256: tuple[str, ...]
+    """Hash of the commands of each chip, by its number."""
+    programs_sha256: str
+    """Hash of the programs that were calibrated."""
+    record: RunRecord
+    """Provenance."""
+
+
+def chip_file(index: int) -> str:
+    """Name of the file with the commands of a chip."""
+    return f"chip-{index:04d}.safetensors"
+
+
+def store_commands(commands: Mapping[str, Commands], directory: Path, index: int) -> str:
+    """Write the commands of a chip, tensors "layer/mesh" [rad] and "layer/scale".
+
+    Returns:
+        SHA-256 of the file.
+    """
+    tensors = {
+        f"{name}/{key}": tensor.contiguous()
+        for name, command in commands.items()
+        for key, tensor in {**command.phases, "scale": command.scale}.items()
+    }
+    data = save(tensors)
+    write_atomic(directory / chip_file(index), data)
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A stored calibration, as the controller of its chips.
+
+    Attributes:
+        directory: where it lies.
+        config: what it was made with.
+    """
+
+    directory: Path
+    config: CalibrationConfig
+
+    @property
+    def num_chips(self) -> int:
+        """Number of calibrated chips."""
+        return len(self.config.chip_sha256)
+
+    def __call__(self, chip: Chip) -> dict[str, Commands]:
+        """What is asked of a chip, by layer, at whatever time.
+
+        Raises:
+            CalibrationError: if the chip was not calibrated, or its file is missing or damaged.
+        """
+        is_same = (chip.hardware, chip.seed) == (self.config.hardware, self.config.seed)
+        if not is_same or chip.index >= self.num_chips:
+            raise CalibrationError(
+                f"{self.directory}: holds chips 0 to {self.num_chips - 1} of "
+                f"{self.config.hardware.name} with seed {self.config.seed}, not this one"
+            )
+        path = self.directory / chip_file(chip.index)
+        try:
+            data = path.read_bytes()
+        except OSError:
+            raise CalibrationError(f"{path} is missing") from None
+        if hashlib.sha256(data).hexdigest() != self.config.chip_sha256[chip.index]:
+            raise CalibrationError(f"{path} is truncated or was changed")
+        try:
+            return _commands(load(data))
+        except (SafetensorError, KeyError) as error:
+            raise CalibrationError(f"{path}: {str(error).splitlines()[0]}") from None
+
+
+def load_calibration(directory: str | Path, mapped: MappedModel) -> Calibration:
+    """A stored calibration of a mapped model.
+
+    Raises:
+        CalibrationError: if it is missing, damaged, or of another mapped model.
+    """
+    path = Path(directory) / CONFIG_FILE
+    if not path.is_file():
+        raise CalibrationError(f"{directory} is not a calibration ({CONFIG_FILE} is missing)")
+    try:
+        config = CalibrationConfig.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise CalibrationError(f"{path}: not valid ({first_problem(error)})") from None
+    if config.programs_sha256 != programs_sha256(mapped):
+        raise CalibrationError(f"{directory} was made for another mapped model")
+    return Calibration(Path(directory), config)
+
+
+def programs_sha256(mapped: MappedModel) -> str:
+    """Hash of names, layouts and settings of all programs of a mapped model."""
+    digest = hashlib.sha256()
+    for name, program in mapped.programs.items():
+        digest.update(json.dumps([name, program.metadata()], sort_keys=True).encode())
+        for tensor in program.to_tensors().values():
+            digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _commands(tensors: Mapping[str, Tensor]) -> dict[str, Commands]:
+    layers = dict.fromkeys(key.rpartition("/")[0] for key in tensors)
+    return {
+        name: Commands(
+            {mesh: tensors[f"{name}/{mesh}"] for mesh in MESHES}, tensors[f"{name}/scale"]
+        )
+        for name in layers
+    }
