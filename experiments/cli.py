@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from experiments.commands.bench_training import bench_training
 from experiments.commands.calibrate import calibrate
 from experiments.commands.chips import chips_app
 from experiments.commands.design import design
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 
 bench_app = typer.Typer(help="Measure speed and memory.", no_args_is_help=True)
+bench_app.command("training")(bench_training)
 app.add_typer(bench_app, name="bench")
 app.add_typer(chips_app, name="chips")
 app.command("map")(map_command)

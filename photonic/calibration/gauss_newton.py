@@ -96,13 +96,13 @@ class JointStep:
         solved = torch.linalg.solve(gram + damping[..., None, None] * unit, residue[..., None])
         step = (matrix.mT @ solved)[..., 0]
         step[..., :-1] = step[..., :-1].clamp(-self.max_step_rad, self.max_step_rad)
-        fit = _ConverterFit(drive, command, matrix, residue, damping, step)
+        fit = ConverterFit(drive, command, matrix, residue, damping, step)
         for _ in range(self.num_sweeps):
             fit.sweep()
         return drive.nearest(command + fit.step[..., :-1])
 
 
-class _ConverterFit:
+class ConverterFit:
     """Steps that end on codes of the converter, one coordinate after the other.
 
     Minimises ||r - A d||^2 + damping ||d||^2 over steps d that lead to commands which the converter
@@ -139,14 +139,11 @@ class _ConverterFit:
     def sweep(self) -> None:
         """Visit every coordinate once."""
         for k in range(self.step.shape[-1]):
-            present, descent = self.step[..., k], self._descent[..., k]
-            curvature = self._curvature[..., k]
-            best = present + descent / curvature
+            present = self.step[..., k]
+            best = present + self._descent[..., k] / self._curvature[..., k]
             if k < self.step.shape[-1] - 1:
                 best = self._drive.nearest(self._command[..., k] + best) - self._command[..., k]
             change = best - present
-            is_lower = change * (descent - change * curvature / 2) > 0
-            change = torch.where(is_lower, change, 0.0)
             self.step[..., k] += change
             self._descent -= self._gram[..., k] * change[..., None]
             self._descent[..., k] -= self._damping * change

@@ -31,7 +31,7 @@ class CostFields(BaseModel):
     modulator_loss_db: Decibel | None = None
     """Insertion loss of an input modulator [dB]."""
     modulator_energy_fj_per_bit: NotNegative | None = None
-    """Energy of an input modulator per symbol [fJ], as published for on-off signals."""
+    """Energy of an input modulator [fJ/bit]; counted once per symbol, as for on-off signals."""
     detector_sensitivity_dbm: float | None = None
     """Power at a detector before the factor 2^bits [dBm]."""
     laser_wall_plug: Share | None = None

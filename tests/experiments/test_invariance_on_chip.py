@@ -40,7 +40,7 @@ def weights(double_model: CrystalModel, record: RunRecord) -> dict[str, dict[str
         random_walk_rad_per_sqrt_hour=0.003, shot_phase_noise_rad=0.002
     )
     mapped = map_model(double_model, hardware, MappingSettings(), record)
-    return {"digital": None, "chip": mapped.weights(Chip(hardware, 11, 4), 3 * 3600.0, shot=2)}
+    return {"digital": None, "chip": mapped.weights(Chip(hardware, 11, 4, 3 * 3600.0), shot=2)}
 
 
 def descriptions(crystal: Crystal, seed: int) -> dict[str, Crystal]:

@@ -1,18 +1,23 @@
 """Parallel mapping: rules of descent, what they reach and cost, and the scale of the result."""
 
 import math
+from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import torch
+from torch import Tensor
 
 from photonic.calibration.coordinate_descent import FittedStep, FixedStep
 from photonic.calibration.drive_range import DriveRange
-from photonic.calibration.gauss_newton import JointStep
+from photonic.calibration.gauss_newton import ConverterFit, JointStep
 from photonic.calibration.parallel_mapping import parallel_mapping
 from photonic.calibration.tile_reading import TileTarget, real_tiles
+from photonic.hardware import HardwareConfig
 from photonic.mesh_state import MESHES, Commands, nominal_commands
 from photonic.randomness import keyed_generator
 from tests.photonic.benches import IDEAL, OPTICS, TYPICAL, bench, layer, targets, weight_error
+from tests.photonic.matrices import random_normal
 from tests.tolerances import IDEAL_CHIP_F64
 
 RULES = [FixedStep(step_rad=0.03), FittedStep(), JointStep()]
@@ -192,11 +197,56 @@ def test_dark_tiles_stay_dark(rule):
     assert (result.losses[:, 0, 1] == 0).all()
     assert result.commands.scale[0, 1] == 0
     assert result.commands.scale.isfinite().all()
-    if not isinstance(rule, FixedStep):
-        drive = DriveRange(TYPICAL)
-        for mesh in MESHES:
-            expected = drive.folded(start.phases[mesh][0, 1])
-            assert torch.equal(result.commands.phases[mesh][0, 1], expected)
+
+
+@pytest.mark.parametrize("rule", [FittedStep(), JointStep()])
+def test_tiles_without_a_target_do_not_move(rule):
+    program = layer()
+    on, drive = bench(program, TYPICAL, 1e-3), DriveRange(TYPICAL)
+    weights = targets(program)
+    weights[0, 1] = 0.0
+    nominal = nominal_commands(program, TYPICAL).phases
+    phases = {mesh: drive.folded(nominal[mesh]) for mesh in MESHES}
+    target = TileTarget.of(program, weights)
+    moved = rule.epoch(on, target, phases, keyed_generator(0, "order"), 0)
+    for mesh in MESHES:
+        assert torch.equal(moved[mesh][0, 1], phases[mesh][0, 1])
+        assert not torch.equal(moved[mesh][0, 0], phases[mesh][0, 0])
+
+
+Objective = Callable[[Tensor], float]
+
+
+def converter_problem(hardware: HardwareConfig) -> tuple[ConverterFit, Tensor, Objective]:
+    """Five equations for three commands in mid-range and a scale: fit, solution, objective."""
+    drive = DriveRange(hardware)
+    command = drive.nearest(torch.full((1, 1, 3), 3.0, dtype=torch.float64))
+    matrix, residue = random_normal(1, 1, 1, 5, 4), random_normal(2, 1, 1, 5)
+    damping = torch.full((1, 1, 1), 0.5, dtype=torch.float64)
+    normal = matrix.mT @ matrix + 0.5 * torch.eye(4, dtype=torch.float64)
+    solved = torch.linalg.solve(normal, matrix.mT @ residue[..., None])[..., 0]
+
+    def objective(step: Tensor) -> float:
+        left = residue - (matrix @ step[..., None])[..., 0]
+        return (left.square().sum() + 0.5 * step.square().sum()).item()
+
+    return ConverterFit(drive, command, matrix, residue, damping, solved[None]), solved, objective
+
+
+def test_a_fit_to_a_continuous_drive_stays_at_the_damped_solution():
+    fit, solved, _ = converter_problem(IDEAL)
+    fit.sweep()
+    assert (fit.step[0] - solved).abs().max() <= IDEAL_CHIP_F64
+
+
+def test_a_fit_to_coarse_codes_is_better_than_rounding():
+    fit, solved, objective = converter_problem(IDEAL.replace(dac_bits=5))
+    values = [objective(fit.step[0])]
+    for _ in range(20):
+        fit.sweep()
+        values.append(objective(fit.step[0]))
+    assert all(after <= before + IDEAL_CHIP_F64 for before, after in pairwise(values))
+    assert objective(solved) < values[-1] < values[0]
 
 
 def test_commands_of_any_number_of_turns_can_be_given():
