@@ -44,23 +44,36 @@ class Row:
 
 ROWS = (
     Row("uncorrected"),
-    Row("couplers", ("couplers",)),
     Row("loss", ("loss",)),
-    Row("identity", ("identity",)),
+    Row("couplers", ("couplers",)),
     Row("centred order", is_centred=True),
     Row("noise-aware training", is_trained=True),
     Row("crosstalk", ("crosstalk",)),
     Row("crosstalk + couplers", ("crosstalk", "couplers")),
     Row("crosstalk + loss", ("crosstalk", "loss")),
-    Row("crosstalk + identity", ("crosstalk", "identity")),
+    Row("crosstalk + loss + couplers", ("crosstalk", "loss", "couplers")),
     Row("crosstalk + centred order", ("crosstalk",), is_centred=True),
     Row("crosstalk + noise-aware training", ("crosstalk",), is_trained=True),
-    Row("crosstalk + couplers + loss + identity", ("crosstalk", "loss", "couplers", "identity")),
+    Row("all: crosstalk + loss + mapping", ("crosstalk", "loss", "mapping")),
     Row("crosstalk + mapping", ("crosstalk", "mapping")),
-    Row("crosstalk + loss + mapping", ("crosstalk", "loss", "mapping")),
-    Row("all", ("crosstalk", "loss", "couplers", "identity", "mapping"), is_trained=True),
+    Row("mapping", ("mapping",)),
+    Row("identity", ("identity",)),
+    Row("crosstalk + identity", ("crosstalk", "identity")),
 )
-"""The table: each remedy alone, then without crosstalk in its way, then together."""
+"""The table: what needs no reading of the chip, then what measures every chip."""
+
+
+def chosen_rows(names: Sequence[str]) -> tuple[Row, ...]:
+    """Rows of these names, in the order of the table; all for no name.
+
+    Raises:
+        ValueError: if a row is unknown.
+    """
+    known = {row.name for row in ROWS}
+    for name in names:
+        if name not in known:
+            raise ValueError(f"unknown row {name!r}; known: {'; '.join(sorted(known))}")
+    return tuple(row for row in ROWS if not names or row.name in names)
 
 
 def robustness_settings(

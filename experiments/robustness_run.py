@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import xarray as xr
@@ -12,7 +13,7 @@ from experiments.jobs import command_line, held_out_crystals
 from experiments.mapped import load_mapped
 from experiments.output import refuse_existing, write_atomic
 from experiments.record import RunRecord
-from experiments.robustness import REMEDY, ROWS, markdown_table, robustness_settings
+from experiments.robustness import REMEDY, chosen_rows, markdown_table, robustness_settings
 from photonic import HardwareConfig
 
 TABLE_FILE = "robustness.md"
@@ -28,6 +29,7 @@ def run_robustness(
     hardware: HardwareConfig | None = None,
     mapping_epochs: int = 1,
     is_quick: bool = False,
+    names: Sequence[str] = (),
     limit: int | None = None,
 ) -> xr.Dataset:
     """Evaluate every remedy on the same chips and write the table.
@@ -43,6 +45,7 @@ def run_robustness(
         hardware: chip description instead of the one that was mapped for.
         mapping_epochs: epochs of the descent on a chip.
         is_quick: leave out rows that measure every chip.
+        names: rows to evaluate; none takes all.
         limit: use only the first crystals of the test fold.
 
     Raises:
@@ -54,7 +57,7 @@ def run_robustness(
     tuned = None if trained is None else load_mapped(trained)
     base = mapped.hardware if hardware is None else hardware
     held_out = held_out_crystals(mapped.model, limit)
-    rows = [row for row in ROWS if not (is_quick and row.reads_chip)]
+    rows = [row for row in chosen_rows(names) if not (is_quick and row.reads_chip)]
     config = {
         "rows": [row.name for row in rows],
         "mapping_epochs": mapping_epochs,

@@ -20,6 +20,9 @@ def robustness(
     chips: Annotated[int, typer.Option(min=1, help="Independently drawn chips.")] = 64,
     seed: Seed = 0,
     hardware: OtherHardware = None,
+    rows: Annotated[
+        list[str] | None, typer.Option("--row", help="Row of the table; repeat; default: all.")
+    ] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of the descent on a chip.")] = 1,
     quick: Annotated[
         bool, typer.Option("--quick", help="Leave out what measures every chip.")
@@ -40,6 +43,7 @@ def robustness(
         hardware=None if hardware is None else load_hardware(hardware),
         mapping_epochs=epochs,
         is_quick=quick,
+        names=rows or (),
         limit=crystals,
     )
     print_results(results)

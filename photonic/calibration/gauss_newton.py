@@ -32,9 +32,9 @@ class JointStep:
     (rounding one by one); the Jacobian as in ``shifter_response``.
     """
 
-    dampings: tuple[float, ...] = (1e-3, 1e-2, 1e-1)
+    dampings: tuple[float, ...] = (1e-2, 1e-1)
     """Dampings to try, relative to the mean eigenvalue of J J^T."""
-    num_steps: int = 4
+    num_steps: int = 2
     """Steps with one Jacobian, at most; fewer if no tile improves."""
     num_sweeps: int = 2
     """Sweeps that fit the phases to the codes of the converter."""
@@ -68,7 +68,7 @@ class JointStep:
                 is_lower = lower < loss
                 loss = torch.where(is_lower, lower, loss)
                 command = torch.where(is_lower[..., None], trial, command)
-            if command is start or torch.equal(command, start):
+            if torch.equal(command, start):
                 break
             _set(bench, command, sizes)
             # Read anew: the lowest of several noisy losses is too low.
@@ -99,7 +99,7 @@ class JointStep:
         fit = ConverterFit(drive, command, matrix, residue, damping, step)
         for _ in range(self.num_sweeps):
             fit.sweep()
-        return drive.nearest(command + fit.step[..., :-1])
+        return drive.nearest(command + fit.step[..., :-1].double())
 
 
 class ConverterFit:
@@ -128,8 +128,8 @@ class ConverterFit:
         step: Tensor,
     ) -> None:
         self._drive, self._command, self._damping = drive, command, damping
-        rounded = drive.nearest(command + step[..., :-1]) - command
-        self.step = torch.cat((rounded, step[..., -1:]), dim=-1)
+        rounded = drive.nearest(command + step[..., :-1].to(command)) - command
+        self.step = torch.cat((rounded.to(step), step[..., -1:]), dim=-1)
         self._gram = matrix.mT @ matrix
         pull = (matrix.mT @ residue[..., None])[..., 0]
         pushed = (self.step.unsqueeze(-2) @ self._gram)[..., 0, :]
@@ -142,7 +142,8 @@ class ConverterFit:
             present = self.step[..., k]
             best = present + self._descent[..., k] / self._curvature[..., k]
             if k < self.step.shape[-1] - 1:
-                best = self._drive.nearest(self._command[..., k] + best) - self._command[..., k]
+                present_command = self._command[..., k]
+                best = (self._drive.nearest(present_command + best) - present_command).to(best)
             change = best - present
             self.step[..., k] += change
             self._descent -= self._gram[..., k] * change[..., None]
@@ -156,14 +157,18 @@ def _jacobian(
     phases: Mapping[str, Tensor],
     drive: DriveRange,
 ) -> Tensor:
-    """(R, C, E, S) measured derivatives of the used entries of Re(tiles); one setting each."""
+    """(R, C, E, S) measured derivatives of the used entries of Re(tiles); one setting each.
+
+    In single precision, as the whole step: readings are good to three digits.
+    """
     columns = []
     for mesh in MESHES:
         for shifter in range(phases[mesh].shape[-1]):
             present = phases[mesh][..., shifter]
             trial = drive.half_turn_from(present)
             response = shifter_response(bench, tiles, mesh, shifter, present, trial)
-            columns.append(torch.where(target.is_used, -response.imag, 0.0).flatten(-2))
+            column = torch.where(target.is_used, -response.imag, 0.0).flatten(-2)
+            columns.append(column.float())
     return torch.stack(columns, dim=-1)
 
 
@@ -175,10 +180,9 @@ def _linear_problem(target: TileTarget, jacobian: Tensor, tiles: Tensor) -> tupl
     used = torch.where(target.is_used, tiles, 0.0)
     norm = inner(target.weights, target.weights)
     size = (inner(used, used) / torch.where(norm > 0, norm, 1.0)).sqrt()
-    residue = torch.where(
-        (norm > 0)[..., None, None], target.weights * size[..., None, None] - used, 0.0
-    )
-    return residue.flatten(-2), torch.cat((jacobian, used.flatten(-2)[..., None]), dim=-1)
+    residue = target.weights * size[..., None, None] - used
+    scale = used.flatten(-2)[..., None].float()
+    return residue.flatten(-2).float(), torch.cat((jacobian, scale), dim=-1)
 
 
 def _set(bench: Bench, command: Tensor, sizes: list[int]) -> None:

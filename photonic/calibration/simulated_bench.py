@@ -120,6 +120,7 @@ def _hidden(*construction: Any) -> Callable[..., Any]:
     """Tiles that answer requests by name, reachable in no other way."""
     tiles = _Tiles(*construction)
 
+    @torch.no_grad()  # no instrument gives derivatives
     def ask(request: str, *arguments: Any) -> Any:
         return getattr(tiles, request)(*arguments)
 
@@ -311,7 +312,6 @@ class _Mesh:
         errors = MeshErrors(
             gamma=_part(self.errors.gamma, which), stuck=_part(self.errors.stuck, which)
         )
-        # Detached: no instrument gives derivatives.
         return realised_phase(command.detach().double(), errors, self._hardware, None)
 
     def _heat(self, driven: Tensor) -> Tensor:
