@@ -106,7 +106,8 @@ def reachable_command(driven: Tensor, gamma: Tensor, hardware: HardwareConfig) -
     if hardware.dac_bits is None:
         return command
     top = DriveRange(hardware).largest
-    nearest = torch.where(driven - top * gamma < TWO_PI - driven, top, 0.0)
+    # A product, because torch.where of two Python numbers is single precision, beyond the turn.
+    nearest = (driven - top * gamma < TWO_PI - driven).to(command) * top
     return torch.where(command > top, nearest, command)
 
 
