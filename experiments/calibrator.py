@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from torch import Tensor
+
+from experiments.activations import training_activations
 from experiments.mapped import MappedModel
 from photonic import Chip, HardwareConfig
 from photonic.calibration.recipe import (
@@ -14,6 +17,7 @@ from photonic.calibration.recipe import (
     Targets,
     calibrate,
     targets_for,
+    train_attenuators,
 )
 from photonic.calibration.simulated_bench import SimulatedBench
 from photonic.calibration.tile_batch import TileBatch
@@ -54,7 +58,11 @@ class Calibrator:
         on_batch: Callable[[], None] = lambda: None,
     ) -> None:
         self.hardware = recipe.drive(hardware)
-        self._recipe = recipe
+        self._recipe, self._programs = recipe, mapped.programs
+        self._activations: Mapping[str, Tensor] = {}
+        if "subspace" in recipe.methods:
+            found = training_activations(mapped.model)
+            self._activations = {name: found[name] for name in mapped.programs}
         self._batches = TileBatch.all_of(list(mapped.programs.values()))
         self.targets = list(targets or ())
         for batch in self._batches[len(self.targets) :]:
@@ -81,14 +89,25 @@ class Calibrator:
             )
             found = calibrate(bench, self._recipe, targets, chip.seed)
             commands |= batch.split(found.commands)
-            for method, more in found.effort.items():
-                known = effort.get(method, Effort(0, 0))
-                effort[method] = Effort(
-                    known.num_settings + more.num_settings, known.num_reads + more.num_reads
-                )
+            _add(effort, found.effort)
             on_batch()
+        for name, inputs in self._activations.items():
+            program = self._programs[name]
+            bench = SimulatedBench(program, chip.at(0.0), self._recipe.read_noise)
+            found = train_attenuators(bench, commands[name], inputs, self._recipe, chip.seed)
+            commands[name] = found.commands
+            _add(effort, found.effort)
         return CalibratedChip(commands, effort)
 
     def __call__(self, chip: Chip) -> dict[str, Commands]:
         """What is asked of a chip, as the controller of a study."""
         return self.calibrate(chip).commands
+
+
+def _add(total: dict[Method, Effort], more: Mapping[Method, Effort]) -> None:
+    """Count the effort of a batch of tiles or of a layer."""
+    for method, effort in more.items():
+        known = total.get(method, Effort(0, 0))
+        total[method] = Effort(
+            known.num_settings + effort.num_settings, known.num_reads + effort.num_reads
+        )

@@ -39,7 +39,7 @@ class Row:
     @property
     def reads_chip(self) -> bool:
         """True if every chip is measured, which takes long."""
-        return bool({"identity", "mapping"} & set(self.methods))
+        return bool({"identity", "mapping", "subspace"} & set(self.methods))
 
 
 ROWS = (
@@ -57,6 +57,7 @@ ROWS = (
     Row("all: crosstalk + loss + mapping", ("crosstalk", "loss", "mapping")),
     Row("crosstalk + mapping", ("crosstalk", "mapping")),
     Row("mapping", ("mapping",)),
+    Row("crosstalk + loss + subspace", ("crosstalk", "loss", "subspace")),
     Row("identity", ("identity",)),
     Row("crosstalk + identity", ("crosstalk", "identity")),
 )

@@ -17,7 +17,7 @@ def calibrate(
         typer.Option(
             help="Remedies by commas: crosstalk, loss (from the data sheet), couplers (as "
             "measured), identity (drive coefficients and bias from output powers), mapping "
-            "(descent on the chip, Sigma projection)."
+            "(descent on the chip, Sigma projection), subspace (Sigma trained on the chip)."
         ),
     ] = "crosstalk,loss,mapping",
     chips: Annotated[int, typer.Option(min=1, help="Independently drawn chips.")] = 4,

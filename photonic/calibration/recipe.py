@@ -15,8 +15,11 @@ from torch import Tensor
 from photonic.calibration.bench import Bench
 from photonic.calibration.characterisation import characterise, characterised_commands
 from photonic.calibration.coupler_correction import correct_attenuators, correct_couplers
+from photonic.calibration.in_situ_linear import subspace_learning
 from photonic.calibration.model_fit import fit_to_model
 from photonic.calibration.parallel_mapping import parallel_mapping
+from photonic.calibration.subspace import SubspaceLayer
+from photonic.calibration.subspace_sampling import Sampling
 from photonic.datasheet import nominal_states
 from photonic.hardware import HardwareConfig
 from photonic.mesh_optics import MeshState, attenuator_field
@@ -29,7 +32,7 @@ from photonic.mesh_state import (
 from photonic.program import Program
 from photonic.realisation import electronic_gain
 
-Method = Literal["crosstalk", "loss", "couplers", "identity", "mapping"]
+Method = Literal["crosstalk", "loss", "couplers", "identity", "mapping", "subspace"]
 METHODS: tuple[Method, ...] = get_args(Method)
 """Names of the remedies, in the order in which they are applied."""
 
@@ -45,13 +48,18 @@ class Recipe(BaseModel):
     """``crosstalk``: commands are solved for the nominal crosstalk. ``loss``: phases are fitted to
     the mean losses of the data sheet. ``couplers``: splitters as measured, corrected MZI by MZI.
     ``identity``: drive coefficients and biases from output powers around the identity.
-    ``mapping``: descent on the chip to the target weights, and projection of the attenuators."""
+    ``mapping``: descent on the chip to the target weights, and projection of the attenuators.
+    ``subspace``: attenuators trained on the chip, layer by layer, on activations."""
     coupler_error_rad: _Error = 1e-3
     """Std of the measured coupler angles [rad]."""
     read_noise: _Error = 1e-3
     """Std of a reading relative to full scale."""
     mapping_epochs: Annotated[int, Field(ge=1, le=1000)] = 2
     """Epochs of the descent on the chip."""
+    subspace_epochs: Annotated[int, Field(ge=1, le=1000)] = 20
+    """Passes over the activations when attenuators are trained."""
+    column_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of the activations of a mini-batch that enter the gradient of the attenuators."""
 
     @model_validator(mode="after")
     def _known_once(self) -> "Recipe":
@@ -66,13 +74,13 @@ class Recipe(BaseModel):
             hardware: chip description.
 
         Returns:
-            With ``crosstalk`` commands are compensated; with ``identity`` or ``mapping`` they may
-            exceed one turn, as heaters that need more than 2 pi for a turn ask for.
+            With ``crosstalk`` commands are compensated; with ``identity``, ``mapping`` or
+            ``subspace`` they may exceed one turn, as heaters that need more than 2 pi for a turn ask for.
         """
         changes: dict[str, bool] = {}
         if "crosstalk" in self.methods:
             changes["is_crosstalk_compensated"] = True
-        if {"identity", "mapping"} & set(self.methods):
+        if {"identity", "mapping", "subspace"} & set(self.methods):
             changes["is_drive_extended"] = True
         return hardware.replace(**changes) if changes else hardware
 
@@ -131,6 +139,8 @@ def calibrate(
 ) -> Calibrated:
     """Commands that make the tiles of a bench perform their program as well as remedies can.
 
+    All remedies but ``subspace``, which needs activations: see ``train_attenuators``.
+
     Args:
         bench: tiles; its hardware is that of ``recipe.drive``.
         recipe: remedies.
@@ -164,6 +174,34 @@ def calibrate(
         effort["mapping"] = Effort(mapped.num_settings, mapped.num_reads)
         commands = mapped.commands
     return Calibrated(commands, effort)
+
+
+def train_attenuators(
+    bench: Bench, commands: Commands, inputs: Tensor, recipe: Recipe, seed: int = 0
+) -> Calibrated:
+    """Commands whose attenuators were trained on the chip, on what flows through the layer.
+
+    Args:
+        bench: tiles of one layer.
+        commands: what they are set to.
+        inputs: (B, in_features) activations.
+        recipe: epochs and sampling.
+        seed: key of random choices.
+
+    Returns:
+        Commands for outputs nearest to those of the program, mean square over the activations.
+    """
+    inputs = inputs.double()
+    learned = subspace_learning(
+        SubspaceLayer(bench, commands),
+        inputs,
+        inputs @ bench.program.weight().T,
+        sampling=Sampling(columns=recipe.column_share),
+        num_epochs=recipe.subspace_epochs,
+        seed=seed,
+    )
+    effort = Effort(learned.num_settings, learned.num_reads)
+    return Calibrated(learned.commands, {"subspace": effort})
 
 
 def _with_corrected_couplers(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from experiments.activations import training_activations
 from experiments.calibration import CalibrationError, load_calibration
 from experiments.calibration_run import run_calibration
 from experiments.calibrator import Calibrator
@@ -127,3 +128,26 @@ def test_the_table_counts_repaired_chips() -> None:
     assert "MAE of gap [eV]" in lines[0]
     assert lines[3] == "| uncorrected | 1.125 (1.050-1.200) | 0.600 (0.500-0.700) | 50% | +12.5% |"
     assert lines[4].endswith("| 100% | +0.0% |")
+
+
+def test_attenuators_learn_on_the_chip_what_the_layer_should_give(mapped: MappedModel) -> None:
+    layer = small(mapped, "head.inner")
+    inputs = training_activations(mapped.model)["head.inner"].double()
+    wanted = inputs @ layer.programs["head.inner"].weight().T
+    errors = {}
+    for methods in (("crosstalk",), ("crosstalk", "subspace")):
+        calibrator = Calibrator(layer, TYPICAL, Recipe(methods=methods))
+        chip = Chip(calibrator.hardware, 1, 0)
+        found = calibrator.calibrate(chip)
+        weight = layer.weights(chip, commands=found.commands)["head.inner.weight"].double()
+        errors[methods] = ((inputs @ weight.T - wanted).norm() / wanted.norm()).item()
+    assert errors["crosstalk", "subspace"] < errors["crosstalk",] / 2
+    assert found.effort["subspace"].num_reads > 0
+
+
+def test_activations_are_those_of_training_crystals(mapped: MappedModel) -> None:
+    first, second = (training_activations(mapped.model, num_crystals=2) for _ in range(2))
+    assert set(first) == set(mapped.programs)
+    for name, rows in first.items():
+        assert rows.shape[1] == mapped.programs[name].in_features
+        assert torch.equal(rows, second[name])
