@@ -1,4 +1,4 @@
-"""What flows through the dense layers of a model: inputs of each, from crystals it was trained on."""
+"""Inputs of the dense layers of a model, from crystals that it was trained on."""
 
 from __future__ import annotations
 

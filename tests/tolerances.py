@@ -92,6 +92,7 @@ GRADIENT_EPS = 128  # of gradients up to about 1, or relative; sums over up to 1
 CHARACTERISED = 1e-6  # relative weight error without noise; measured 3e-7, each pass squares it
 READ_NOISE_FACTOR = 2.0  # upper bound of the weight error over the noise of a reading; measured 0.8
 FRINGE_F64 = 1e-9  # slope, offset and amplitude of a fringe without noise
+LEARNED = 0.7  # upper bound of the output error after learning over that before; measured 0.52
 IDENTITY_LOSS = 1e-3  # mean square deviation of powers from the identity; measured below 1e-4
 STRAIGHT = 0.99  # lower bound of amplitudes that stay in their mode; measured 0.998
 POWER_LAW = 0.25  # exponent of an error over a factor of 2, 100 draws; clipping is rare and large

@@ -74,8 +74,8 @@ class Recipe(BaseModel):
             hardware: chip description.
 
         Returns:
-            With ``crosstalk`` commands are compensated; with ``identity``, ``mapping`` or
-            ``subspace`` they may exceed one turn, as heaters that need more than 2 pi for a turn ask for.
+            With ``crosstalk`` commands are compensated. With ``identity``, ``mapping`` or
+            ``subspace`` they may exceed one turn, as weak heaters need it.
         """
         changes: dict[str, bool] = {}
         if "crosstalk" in self.methods:
