@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError
@@ -19,7 +19,8 @@ from experiments.output import write_atomic
 from experiments.record import RunRecord
 from photonic import Chip, HardwareConfig
 from photonic.calibration.recipe import Recipe
-from photonic.hardware import first_problem
+from photonic.hardware import EFFECTS, first_problem
+from photonic.hardware.effects import DRIFT_EFFECTS
 from photonic.mesh_state import MESHES, Commands
 
 CONFIG_FILE = "calibration.json"
@@ -98,7 +99,8 @@ class Calibration:
         Raises:
             CalibrationError: if the chip was not calibrated, or its file is missing or damaged.
         """
-        is_same = (chip.hardware, chip.seed) == (self.config.hardware, self.config.seed)
+        known, seed = self.config.hardware, self.config.seed
+        is_same = _without_drift(chip.hardware) == _without_drift(known) and chip.seed == seed
         if not is_same or chip.index >= self.num_chips:
             raise CalibrationError(
                 f"{self.directory}: holds chips 0 to {self.num_chips - 1} of "
@@ -143,6 +145,12 @@ def programs_sha256(mapped: MappedModel) -> str:
         for tensor in program.to_tensors().values():
             digest.update(tensor.numpy().tobytes())
     return digest.hexdigest()
+
+
+def _without_drift(hardware: HardwareConfig) -> dict[str, Any]:
+    """Figures that decide on a chip at its calibration: drift comes later."""
+    drift = {field for effect in DRIFT_EFFECTS for field in EFFECTS[effect]}
+    return hardware.model_dump(exclude=drift | {"description", "ideal", "sources"})
 
 
 def _commands(tensors: Mapping[str, Tensor]) -> dict[str, Commands]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.chips_run import ChipSetting
+from experiments.chips_run import ChipSetting, Controller
 from experiments.results import Axis
 from photonic import HardwareConfig
 from photonic.drift import HORIZON_S
@@ -65,8 +65,15 @@ def _with_effects(
     return hardware.replace(**{n: value for n, value in changes.items() if value != known[n]})
 
 
-def drift_settings(hardware: HardwareConfig, hours: Sequence[float]) -> list[ChipSetting]:
+def drift_settings(
+    hardware: HardwareConfig, hours: Sequence[float], controller: Controller | None = None
+) -> list[ChipSetting]:
     """One setting per time.
+
+    Args:
+        hardware: drifting chip.
+        hours: [h] times since the calibration.
+        controller: what is asked of each chip; None asks what the data sheet suggests.
 
     Raises:
         ValueError: if a time is negative, beyond the simulated paths or beyond the measured
@@ -82,4 +89,4 @@ def drift_settings(hardware: HardwareConfig, hours: Sequence[float]) -> list[Chi
             f"the temperature trace covers {first:g} to {last:g} h, the study needs 0 to "
             f"{max(hours):g} h"
         )
-    return [ChipSetting(h, hardware, h * SECONDS_PER_HOUR) for h in hours]
+    return [ChipSetting(h, hardware, h * SECONDS_PER_HOUR, controller=controller) for h in hours]

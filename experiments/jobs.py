@@ -18,6 +18,7 @@ import xarray as xr
 from experiments.accuracy import Accuracy, accuracy_table, write_accuracy
 from experiments.bench.core import FULL, NUM_STEPS, QUICK, measure_core
 from experiments.bench.report import print_measurements, write_measurements
+from experiments.calibration import load_calibration
 from experiments.chips_run import ChipSetting, ChipStudy
 from experiments.console import console, print_accuracy, print_sensitivity, progress
 from experiments.drift import HOURS, SCENARIO_RATE, Trace, drift_settings, drifting_hardware
@@ -194,6 +195,7 @@ def drift(
     rate: float | None = None,
     trace: Trace | None = None,
     limit: int | None = None,
+    calibration: Path | None = None,
     recalibration: RecalibrationCriteria = RecalibrationCriteria(),  # noqa: B008  (frozen)
 ) -> xr.Dataset:
     """Follow chips in time; arguments and errors as for ``sweep``.
@@ -202,13 +204,19 @@ def drift(
         hours: ``"0,1,24"`` [h] since the calibration.
         rate: [rad/sqrt(h)] random walk in place of the chip's own drift.
         trace: measured temperatures in place of those of the chip.
+        calibration: directory written by calibrate; its chips, their seed and their hardware are
+            followed, in place of ``seed`` and ``hardware``.
         recalibration: what decides on the recalibration interval.
     """
     refuse_existing(out)
     mapped = load_mapped(directory)
+    stored = None if calibration is None else load_calibration(calibration, mapped)
     chip = hardware or mapped.hardware
+    if stored is not None:
+        chip, seed = stored.config.hardware, stored.config.seed
+        num_chips = min(num_chips, stored.num_chips)
     base = drifting_hardware(chip, rate, trace)
-    settings = drift_settings(base, parse_numbers(hours))
+    settings = drift_settings(base, parse_numbers(hours), stored)
     if rate is None and trace is None and not chip.has_drift:
         console.print(
             f"{chip.name} states no drift; assumed scenario: a random walk of {SCENARIO_RATE:g} "

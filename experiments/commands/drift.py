@@ -28,6 +28,10 @@ def drift(
             "time_s,temperature_k, times from the calibration on."
         ),
     ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="Follow the chips of a directory written by calibrate."),
+    ] = None,
     crystals: Limit = None,
     quantile: Annotated[
         float, typer.Option(help="Share of chips that the recalibration interval holds for.")
@@ -62,6 +66,7 @@ def drift(
         rate=rate,
         trace=None if trace is None else read_trace(trace),
         limit=crystals,
+        calibration=calibration,
         recalibration=criteria,
     )
     print_results(results)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from experiments import jobs
 from experiments.activations import training_activations
 from experiments.calibration import CalibrationError, load_calibration
 from experiments.calibration_run import run_calibration
@@ -152,3 +153,25 @@ def test_activations_are_those_of_training_crystals(mapped: MappedModel) -> None
     for name, rows in first.items():
         assert rows.shape[1] == mapped.programs[name].in_features
         assert torch.equal(rows, second[name])
+
+
+def test_calibrated_chips_drift_from_their_calibration(
+    mapped_dir: Path, mapped: MappedModel, tmp_path: Path
+) -> None:
+    recipe = Recipe(methods=("crosstalk", "couplers"))
+    arguments = {"num_chips": 1, "seed": 5, "hardware": TYPICAL, "limit": 12}
+    calibrated, _ = run_calibration(mapped_dir, recipe, out=tmp_path / "calibrated", **arguments)
+    results = jobs.drift(
+        mapped_dir,
+        "0,24",
+        num_chips=32,
+        seed=0,
+        out=tmp_path / "drift",
+        rate=0.01,
+        limit=12,
+        calibration=tmp_path / "calibrated",
+    )
+    assert results.sizes["chip"] == 1
+    after = calibrated["prediction"].sel(calibration="after").values
+    assert np.array_equal(results["prediction"].sel(hours=0.0).values, after)
+    assert not np.array_equal(results["prediction"].sel(hours=24.0).values, after)
