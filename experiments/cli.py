@@ -22,15 +22,13 @@ from experiments.commands.options import (
     DEFAULT_AUXILIARY,
     DEFAULT_CHECKPOINT,
     Checkpoint,
-    Chips,
-    Limit,
     Mapped,
-    OtherHardware,
     Out,
     Seed,
 )
 from experiments.commands.presets import presets
 from experiments.commands.robustness import robustness
+from experiments.commands.sweep import sweep
 
 app = typer.Typer(
     name="lightframe",
@@ -51,6 +49,7 @@ app.command()(finetune)
 app.command()(design)
 app.command()(presets)
 app.command()(robustness)
+app.command()(sweep)
 
 
 @app.command()
@@ -158,39 +157,6 @@ def predict(
 
 
 @app.command()
-def sweep(
-    mapped: Mapped,
-    out: Out,
-    noise: Annotated[
-        str,
-        typer.Option(
-            help="kind=values; kinds: phase, bias, coupler [rad], gamma, crosstalk [1], loss [dB "
-            "per MZI], bits. Chip number c keeps its draws at every value."
-        ),
-    ] = "phase=0,0.005,0.01,0.02,0.05,0.1,0.2",
-    chips: Chips = 32,
-    seed: Seed = 0,
-    hardware: OtherHardware = None,
-    crystals: Limit = None,
-) -> None:
-    """Sweep one noise figure over independently drawn chips."""
-    from experiments import jobs
-    from experiments.console import console, print_results
-
-    results = jobs.sweep(
-        mapped,
-        noise,
-        num_chips=chips,
-        seed=seed,
-        out=out,
-        hardware=_hardware(hardware),
-        limit=crystals,
-    )
-    print_results(results)
-    console.print(f"results and figures: {out}")
-
-
-@app.command()
 def sensitivity(
     mapped: Mapped,
     out: Out,
@@ -247,12 +213,6 @@ def bench_core(
     if not all(count == int(count) >= 1 for count in counts):
         raise ValueError(f"--threads takes whole numbers from 1 on, got {threads!r}")
     jobs.bench_core(out, tuple(map(int, counts)), is_quick=quick)
-
-
-def _hardware(name: str | None):
-    from photonic import load_hardware
-
-    return None if name is None else load_hardware(name)
 
 
 def main() -> None:

@@ -160,6 +160,8 @@ def sweep(
     out: Path,
     hardware: HardwareConfig | None = None,
     limit: int | None = None,
+    without: Sequence[str] = (),
+    only: Sequence[str] = (),
 ) -> xr.Dataset:
     """Sweep one figure of the chip description.
 
@@ -171,6 +173,8 @@ def sweep(
         out: result directory.
         hardware: chip description instead of the one that was mapped for.
         limit: use only the first crystals of the test fold.
+        without: effects to switch off.
+        only: effects to keep, all others off; empty keeps all.
 
     Raises:
         ValueError: if the mapped model, the noise or a value cannot be used.
@@ -179,7 +183,7 @@ def sweep(
     refuse_existing(out)
     kind, values = parse_noise(noise)
     mapped = load_mapped(directory)
-    base = hardware or mapped.hardware
+    base = _with_effects(hardware or mapped.hardware, without, only)
     settings = sweep_settings(base, kind, values)
     return _run_study(mapped, kind.axis, settings, num_chips, seed, out, base, limit)
 
@@ -195,6 +199,8 @@ def drift(
     rate: float | None = None,
     trace: Trace | None = None,
     limit: int | None = None,
+    without: Sequence[str] = (),
+    only: Sequence[str] = (),
     calibration: Path | None = None,
     recalibration: RecalibrationCriteria = RecalibrationCriteria(),  # noqa: B008  (frozen)
 ) -> xr.Dataset:
@@ -211,7 +217,7 @@ def drift(
     refuse_existing(out)
     mapped = load_mapped(directory)
     stored = None if calibration is None else load_calibration(calibration, mapped)
-    chip = hardware or mapped.hardware
+    chip = _with_effects(hardware or mapped.hardware, without, only)
     if stored is not None:
         chip, seed = stored.config.hardware, stored.config.seed
         num_chips = min(num_chips, stored.num_chips)
@@ -255,6 +261,14 @@ def presets(
     with progress("Mappings", len(chips)) as advance:
         settings = preset_settings(mapped, chips, advance)
     return _run_study(mapped, HARDWARE, settings, num_chips, seed, out, mapped.hardware, limit)
+
+
+def _with_effects(
+    hardware: HardwareConfig, without: Sequence[str], only: Sequence[str]
+) -> HardwareConfig:
+    """A chip with some effects switched off."""
+    chosen = hardware.only(*only) if only else hardware
+    return chosen.without(*without) if without else chosen
 
 
 def _run_study(

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from experiments.commands.options import Chips, Limit, Mapped, OtherHardware, Out, Seed
+from experiments.commands.options import (
+    Chips,
+    Limit,
+    Mapped,
+    Only,
+    OtherHardware,
+    Out,
+    Seed,
+    Without,
+)
 
 
 def drift(
@@ -32,6 +41,8 @@ def drift(
         Path | None,
         typer.Option(help="Follow the chips of a directory written by calibrate."),
     ] = None,
+    without: Without = None,
+    only: Only = None,
     crystals: Limit = None,
     quantile: Annotated[
         float, typer.Option(help="Share of chips that the recalibration interval holds for.")
@@ -66,6 +77,8 @@ def drift(
         rate=rate,
         trace=None if trace is None else read_trace(trace),
         limit=crystals,
+        without=without or (),
+        only=only or (),
         calibration=calibration,
         recalibration=criteria,
     )

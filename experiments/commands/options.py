@@ -30,6 +30,12 @@ OtherHardware = Annotated[
     str | None,
     typer.Option("--hardware", help="Chip name or YAML file; default: the one mapped for."),
 ]
+Without = Annotated[
+    list[str] | None, typer.Option("--without", help="Effect to switch off; repeat for several.")
+]
+Only = Annotated[
+    list[str] | None, typer.Option("--only", help="Effect to keep, all others off; repeat.")
+]
 Limit = Annotated[
     int | None,
     typer.Option("--crystals", min=1, help="Use only the first held-out crystals."),
