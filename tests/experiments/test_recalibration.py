@@ -276,5 +276,8 @@ def test_command_hands_on_its_options(monkeypatch: pytest.MonkeyPatch, tmp_path:
         "rate": 0.01,
         "trace": ((0.0, 300.0), (3600.0, 301.0)),
         "limit": None,
+        "calibration": None,
+        "without": (),
+        "only": (),
         "recalibration": RecalibrationCriteria(0.9, 0.2, 0.5),
     }
