@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from models.attention import FrameBlock, NodeAttention
 from models.batch import GraphBatch
+from models.edge_ops import Edges
 from models.edges import EdgeEmbedding
 from models.linear import LinearFactory, SiluMLP, digital_linear
 from models.update import EquivariantUpdate
@@ -46,14 +47,19 @@ class FrameLayer(nn.Module):
             config.width, config.num_scalars, config.num_vectors, linear
         )
 
-    def forward(
-        self, h: Tensor, edge_features: Tensor, edge_index: Tensor, direction: Tensor
-    ) -> Tensor:
-        """(S, d) updated site features from (E, 3) canonical unit vectors."""
-        h = self.attention(h, edge_features, edge_index)
-        frames = self.frame(h, edge_features, edge_index).index_select(0, edge_index[0])
-        framed = (frames @ direction[:, :, None]).squeeze(-1)
-        return self.update(h, edge_features, edge_index, framed)
+    def forward(self, h: Tensor, lengths: Tensor, edges: Edges, direction: Tensor) -> Tensor:
+        """(S, d) updated site features.
+
+        Args:
+            h: (S, d) site features.
+            lengths: (U, d) features of the distinct edge lengths.
+            edges: which sites and lengths belong to each of E edges.
+            direction: (E, 3) canonical unit vectors.
+        """
+        h = self.attention(h, lengths, edges)
+        frames = edges.of_receiver(self.frame(h, lengths, edges))
+        framed = (frames * direction[:, None, :]).sum(-1)
+        return self.update(h, lengths, edges, framed)
 
 
 class SPFrameNetwork(nn.Module):
@@ -89,10 +95,12 @@ class SPFrameNetwork(nn.Module):
         """(S, d) features of every site after the last layer."""
         length = batch.edge_vector.norm(dim=-1)
         direction = batch.edge_vector / length[:, None]
+        distinct, length_index = torch.unique(length, return_inverse=True)
+        edges = Edges(batch.edge_index, length_index, batch.numbers.numel())
         h = self.embed(self.element_features[batch.numbers])
-        edge_features = self.edge_embedding(length)
+        lengths = self.edge_embedding(distinct)
         for layer in self.layers:
-            h = layer(h, edge_features, batch.edge_index, direction)
+            h = layer(h, lengths, edges, direction)
         return h
 
     def forward(self, batch: GraphBatch) -> Tensor:

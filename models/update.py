@@ -5,34 +5,31 @@ with the harmonics of the receiver's own framed directions. Harmonics see the fr
 u_ij = F_INV,i c_ij / |c_ij|; since every tensor of site j lives in frame j and is contracted in
 frame i, only the relative rotation of the frames acts.
 
-Shape legend: S sites, E edges, d width, n scalar channels, v vector (and rank-2) channels.
+Shape legend: S sites, E edges, U distinct edge lengths, d width, n scalar channels, v vector (and
+rank-2) channels.
 """
 
 from __future__ import annotations
-
-import math
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.edges import harmonics_1, harmonics_2, sum_by_receiver
+from models.edge_ops import Edges
 from models.linear import LinearFactory
 
 
 class EdgeWeights(nn.Module):
-    """Lin - softplus - Lin of edge features, split into one weight per channel."""
+    """Lin - softplus - Lin of features of lengths, one weight per channel."""
 
-    def __init__(self, width: int, channels: tuple[int, ...], linear: LinearFactory) -> None:
+    def __init__(self, width: int, num_channels: int, linear: LinearFactory) -> None:
         super().__init__()
-        self.channels = channels
         self.inner = linear(width, width)
-        self.outer = linear(width, sum(channels))
+        self.outer = linear(width, num_channels)
 
-    def forward(self, edge_features: Tensor) -> tuple[Tensor, ...]:
-        """(E, c) for each c of ``channels``."""
-        weights = self.outer(functional.softplus(self.inner(edge_features)))
-        return weights.split(self.channels, dim=-1)
+    def forward(self, lengths: Tensor) -> Tensor:
+        """(U, num_channels) from (U, d) features of lengths."""
+        return self.outer(functional.softplus(self.inner(lengths)))
 
 
 class EquivariantUpdate(nn.Module):
@@ -55,58 +52,31 @@ class EquivariantUpdate(nn.Module):
         self, width: int, num_scalars: int, num_vectors: int, linear: LinearFactory
     ) -> None:
         super().__init__()
-        channels = (num_scalars, num_vectors, num_vectors)
-        self.channels = channels
-        self.sources = linear(width, sum(channels))
-        self.collect = EdgeWeights(width, channels, linear)
-        self.contract = EdgeWeights(width, channels, linear)
+        num_channels = num_scalars + 2 * num_vectors
+        self.num_scalars = num_scalars
+        self.sources = linear(width, num_channels)
+        self.collect = EdgeWeights(width, num_channels, linear)
+        self.contract = EdgeWeights(width, num_channels, linear)
         self.mix = linear(num_scalars, num_scalars, bias=False)
-        self.inner = linear(sum(channels), width)
+        self.inner = linear(num_channels, width)
         self.norm = nn.BatchNorm1d(width)
         self.outer = linear(width, width)
         self.skip = linear(width, width)
 
-    def forward(
-        self, h: Tensor, edge_features: Tensor, edge_index: Tensor, direction: Tensor
-    ) -> Tensor:
+    def forward(self, h: Tensor, lengths: Tensor, edges: Edges, direction: Tensor) -> Tensor:
         """(S, d) updated site features.
 
         Args:
             h: (S, d) site features.
-            edge_features: (E, d) edge features.
-            edge_index: (2, E) receiver and sender.
+            lengths: (U, d) features of the distinct edge lengths.
+            edges: which sites and lengths belong to each of E edges.
             direction: (E, 3) framed unit vectors u_ij.
         """
-        receiver, sender = edge_index
-        degree = sum_by_receiver(torch.ones_like(direction[:, :1]), receiver, h.shape[0])
-        y1, y2 = harmonics_1(direction), harmonics_2(direction)
-
-        f0, f1, f2 = self.sources(h).split(self.channels, dim=-1)
-        w0, w1, w2 = self.collect(edge_features)
-        collected = torch.cat(
-            (
-                f0.index_select(0, sender) * w0,
-                ((f1.index_select(0, sender) * w1)[:, :, None] * y1[:, None]).flatten(1),
-                ((f2.index_select(0, sender) * w2)[:, :, None] * y2[:, None]).flatten(1),
-            ),
-            dim=-1,
-        )
-        scalars, vectors, tensors = (
-            sum_by_receiver(collected, receiver, h.shape[0]) / degree
-        ).split((self.channels[0], 3 * self.channels[1], 5 * self.channels[2]), dim=-1)
-        scalars = f0 + self.mix(scalars)
-
-        v0, v1, v2 = self.contract(edge_features)
-        dot1 = (vectors.index_select(0, sender).unflatten(1, (-1, 3)) * y1[:, None]).sum(-1)
-        dot2 = (tensors.index_select(0, sender).unflatten(1, (-1, 5)) * y2[:, None]).sum(-1)
-        contracted = torch.cat(
-            (
-                scalars.index_select(0, sender) * v0,
-                dot1 * v1 / math.sqrt(3),
-                dot2 * v2 / math.sqrt(5),
-            ),
-            dim=-1,
-        )
-        pooled = sum_by_receiver(contracted, receiver, h.shape[0]) / degree
+        n = self.num_scalars
+        sources = self.sources(h)
+        collected = edges.collect(sources, self.collect(lengths), direction, n)
+        scalars = sources[:, :n] + self.mix(collected[:, :n])
+        tensors = torch.cat((scalars, collected[:, n:]), dim=-1)
+        pooled = edges.contract(tensors, self.contract(lengths), direction, n)
         hidden = functional.softplus(self.norm(self.inner(pooled)))
         return functional.softplus(self.outer(hidden)) + self.skip(h)

@@ -106,3 +106,10 @@ QUADRATURE = 1e-6  # relative; far below the Monte Carlo error
 FIDELITY_ROUND_TRIP = 1e-6  # relative; eps over the slope of the fidelity, smallest at 1e-3 rad
 PRECISE_FIDELITY = 0.01  # upper bound of the relative standard error of 2,000 draws; measured 0.005
 ERROR_SCATTER = 0.2  # relative; standard errors of 500 draws with long tails; measured 0.06
+EDGE_SUM_EPS = 64  # relative to the largest entry; sums over about 10 edges, fused arithmetic
+
+# torchonn, whose layers are float32.
+TORCHONN_F32 = 1e-6  # relative, outputs of a layer; measured 5e-7
+
+# Files of the user.
+FILE_DECIMALS = 2e-6  # small files of tests/data carry six decimals, or more

@@ -115,12 +115,17 @@ def test_space_is_cut_to_the_chip():
         space.on(CHIP.replace(max_modes=2))
 
 
-def test_vectors_are_sites_edges_and_crystals(model: CrystalModel, held_out: HeldOut) -> None:
+def test_vectors_are_sites_lengths_edges_and_crystals(model: CrystalModel, held_out: HeldOut) -> None:
     vectors = vectors_per_layer(model, held_out.batches)
     batches = held_out.batches
     per_crystal = {
         "embed": sum(batch.numbers.numel() for batch in batches),
-        "edge_embedding.project": sum(batch.edge_index.shape[1] for batch in batches),
+        "edge_embedding.project": sum(
+            batch.edge_vector.norm(dim=-1).unique().numel() for batch in batches
+        ),
+        "layers.0.attention.messages.key_mlp.outer": sum(
+            batch.edge_index.shape[1] for batch in batches
+        ),
         "head.inner": sum(batch.num_graphs for batch in batches),
     }
     for name, total in per_crystal.items():

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from models.batch import collate
+from models.edge_ops import Edges
 from models.graph import CrystalGraph, GraphSettings, build_graph
 from models.labels import Label
 from models.model import CrystalModel
@@ -123,7 +124,7 @@ class FixedFrames(nn.Module):
         super().__init__()
         self.rotation = rotation
 
-    def forward(self, h: Tensor, edge_features: Tensor, edge_index: Tensor) -> Tensor:
+    def forward(self, h: Tensor, lengths: Tensor, edges: Edges) -> Tensor:
         return self.rotation.expand(h.shape[0], 3, 3)
 
 

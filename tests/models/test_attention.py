@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from models.attention import FrameBlock, Messages, NodeAttention, PairMLP
 from models.batch import collate
+from models.edge_ops import Edges
 from models.linear import digital_linear
 from tests.models.networks import prototype_graph, random_network
 from tests.tolerances import CLOSED_FORM_F64
@@ -17,14 +18,16 @@ from tests.tolerances import CLOSED_FORM_F64
 WIDTH = 6
 
 
-def random_inputs(num_sites: int = 5, num_edges: int = 23) -> tuple[Tensor, Tensor, Tensor]:
-    """(S, d) sites, (E, d) edges and a (2, E) index in which every site receives."""
+def random_inputs(num_sites: int = 5, num_edges: int = 23) -> tuple[Tensor, Tensor, Edges]:
+    """(S, d) sites, (U, d) lengths and edges that share them; every site receives."""
     generator = torch.Generator().manual_seed(7)
+    num_lengths = max(1, num_edges // 2)
     h = torch.randn(num_sites, WIDTH, generator=generator, dtype=torch.float64)
-    edges = torch.randn(num_edges, WIDTH, generator=generator, dtype=torch.float64)
+    lengths = torch.randn(num_lengths, WIDTH, generator=generator, dtype=torch.float64)
     receiver = torch.arange(num_edges) % num_sites
     sender = torch.randint(0, num_sites, (num_edges,), generator=generator)
-    return h, edges, torch.stack((receiver, sender))
+    length_index = torch.randint(0, num_lengths, (num_edges,), generator=generator)
+    return h, lengths, Edges(torch.stack((receiver, sender)), length_index, num_sites)
 
 
 def random_module(module: nn.Module) -> nn.Module:
@@ -61,10 +64,10 @@ def concatenated_mlp(mlp: PairMLP, *parts: Tensor) -> Tensor:
     return affine(mlp.outer, hidden / (1 + torch.exp(-hidden)))
 
 
-def slow_messages(block: Messages, h: Tensor, edges: Tensor, index: Tensor) -> Tensor:
+def slow_messages(block: Messages, h: Tensor, lengths: Tensor, edges: Edges) -> Tensor:
     total = torch.zeros_like(h)
-    for (i, j), e in zip(index.T.tolist(), edges, strict=True):
-        g = affine(block.edge, e)
+    for (i, j), u in zip(edges.index.T.tolist(), edges.length_index.tolist(), strict=True):
+        g = affine(block.edge, lengths[u])
         key_parts = [affine(block.key, h[i]), affine(block.key, h[j])]
         if block.key_mlp.edge is not None:
             key_parts.append(g)
@@ -84,12 +87,12 @@ def assert_close(result: Tensor, expected: Tensor) -> None:
 @pytest.mark.parametrize("has_edge", [False, True])
 def test_pair_mlp_is_the_mlp_of_the_concatenation(has_edge: bool) -> None:
     mlp = random_module(PairMLP(WIDTH, digital_linear, has_edge=has_edge))
-    h, edges, index = random_inputs()
+    h, lengths, edges = random_inputs()
     expected = [
-        concatenated_mlp(mlp, h[i], h[j], *([e] if has_edge else []))
-        for (i, j), e in zip(index.T.tolist(), edges, strict=True)
+        concatenated_mlp(mlp, h[i], h[j], *([lengths[u]] if has_edge else []))
+        for (i, j), u in zip(edges.index.T.tolist(), edges.length_index.tolist(), strict=True)
     ]
-    assert_close(mlp(h, index, edges), torch.stack(expected))
+    assert_close(mlp(h, lengths, edges), torch.stack(expected))
 
 
 def test_pair_mlp_has_one_bias() -> None:
@@ -106,19 +109,19 @@ def test_messages_follow_the_equations(has_edge_key: bool) -> None:
 
 def test_attention_follows_the_equations() -> None:
     layer = random_module(NodeAttention(WIDTH, digital_linear))
-    h, edges, index = random_inputs()
-    messages = slow_messages(layer.messages, h, edges, index)
+    h, lengths, edges = random_inputs()
+    messages = slow_messages(layer.messages, h, lengths, edges)
     expected = [
         softplus(site + normed(layer.norm, affine(layer.combine, message)))
         for site, message in zip(h, messages, strict=True)
     ]
-    assert_close(layer(h, edges, index), torch.stack(expected))
+    assert_close(layer(h, lengths, edges), torch.stack(expected))
 
 
 def test_frame_block_follows_the_equations() -> None:
     block = random_module(FrameBlock(WIDTH, digital_linear))
-    h, edges, index = random_inputs()
-    messages = slow_messages(block.messages, h, edges, index)
+    h, lengths, edges = random_inputs()
+    messages = slow_messages(block.messages, h, lengths, edges)
     rotations = [
         Rotation.from_quat(
             affine(block.quaternion, softplus(site + normed(block.norm, message))).numpy(),
@@ -126,7 +129,7 @@ def test_frame_block_follows_the_equations() -> None:
         ).as_matrix()
         for site, message in zip(h, messages, strict=True)
     ]
-    assert_close(block(h, edges, index), torch.from_numpy(np.array(rotations)))
+    assert_close(block(h, lengths, edges), torch.from_numpy(np.array(rotations)))
 
 
 def test_attention_key_hears_the_edge_and_the_frame_key_does_not() -> None:
@@ -137,8 +140,8 @@ def test_attention_key_hears_the_edge_and_the_frame_key_does_not() -> None:
 def test_fresh_frames_are_near_the_identity_and_not_equal_to_it() -> None:
     torch.manual_seed(0)
     block = FrameBlock(WIDTH, digital_linear).to(torch.float64).eval().requires_grad_(False)
-    h, edges, index = random_inputs()
-    offset = (block(h, edges, index) - torch.eye(3, dtype=torch.float64)).abs().max()
+    h, lengths, edges = random_inputs()
+    offset = (block(h, lengths, edges) - torch.eye(3, dtype=torch.float64)).abs().max()
     assert 0 < float(offset) < 1, f"largest entry of F - 1: {float(offset):.2f}"
 
 

@@ -7,7 +7,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from models.edges import EdgeEmbedding, harmonics_1, harmonics_2, sum_by_receiver
+from models.edge_ops.torch_path import sum_by_receiver
+from models.edges import EdgeEmbedding
+from models.harmonics import harmonics_1, harmonics_2
 from models.linear import SiluMLP, digital_linear
 from tests.tolerances import CLOSED_FORM_F64, HARMONICS_EPS, RADIAL_EPS
 
@@ -97,16 +99,16 @@ def test_edge_embedding_is_smooth_in_the_length() -> None:
 
 def test_sum_by_receiver_is_a_loop_over_edges() -> None:
     generator = torch.Generator().manual_seed(1)
-    values = torch.randn(30, 2, 3, generator=generator, dtype=torch.float64)
+    values = torch.randn(30, 3, generator=generator, dtype=torch.float64)
     receiver = torch.randint(0, 6, (30,), generator=generator)
     receiver[receiver == 4] = 3  # site 4 hears nobody
-    expected = torch.zeros(6, 2, 3, dtype=torch.float64)
+    expected = torch.zeros(6, 3, dtype=torch.float64)
     for edge, site in enumerate(receiver.tolist()):
         expected[site] += values[edge]
-    result = sum_by_receiver(values, receiver, 6)
+    result = sum_by_receiver(values, receiver[None], 6)
     error = float((result - expected).abs().max())
     assert error < CLOSED_FORM_F64, f"sums off by {error:.1e}"
-    assert torch.equal(result[4], torch.zeros(2, 3, dtype=torch.float64))
+    assert torch.equal(result[4], torch.zeros(3, dtype=torch.float64))
 
 
 def test_silu_mlp_is_two_layers_with_x_sigmoid_x_between() -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from models.edge_ops import Edges
 from models.linear import digital_linear
 from models.network import FrameLayer, NetworkConfig
 from models.update import EdgeWeights, EquivariantUpdate
@@ -56,7 +57,7 @@ def traceless(u: Tensor) -> Tensor:
 
 
 def collect(
-    update: EquivariantUpdate, h: Tensor, edges: Tensor, index: Tensor, directions: Tensor
+    update: EquivariantUpdate, h: Tensor, lengths: Tensor, edges: Edges, directions: Tensor
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Per site: scalars (n,), vectors (v, 3) and traceless matrices (v, 3, 3)."""
     sources = [
@@ -64,11 +65,11 @@ def collect(
     ]
     collected = []
     for site in range(len(h)):
-        heard = torch.nonzero(index[0] == site).flatten().tolist()
+        heard = torch.nonzero(edges.index[0] == site).flatten().tolist()
         scalar, vector, tensor = torch.zeros(NUM_SCALARS), 0, 0
         for edge in heard:
-            f, g, t = sources[int(index[1, edge])]
-            w0, w1, w2 = edge_weights(update.collect, edges[edge])
+            f, g, t = sources[int(edges.index[1, edge])]
+            w0, w1, w2 = edge_weights(update.collect, lengths[edges.length_index[edge]])
             u = directions[edge]
             scalar = scalar + f * w0 / len(heard)
             vector = vector + (g * w1)[:, None] * u / len(heard)
@@ -78,16 +79,16 @@ def collect(
 
 
 def slow_update(
-    update: EquivariantUpdate, h: Tensor, edges: Tensor, index: Tensor, directions: Tensor
+    update: EquivariantUpdate, h: Tensor, lengths: Tensor, edges: Edges, directions: Tensor
 ) -> Tensor:
-    collected = collect(update, h, edges, index, directions)
+    collected = collect(update, h, lengths, edges, directions)
     rows = []
     for site in range(len(h)):
-        heard = torch.nonzero(index[0] == site).flatten().tolist()
+        heard = torch.nonzero(edges.index[0] == site).flatten().tolist()
         pooled = torch.zeros(NUM_SCALARS + 2 * NUM_VECTORS, dtype=h.dtype)
         for edge in heard:
-            scalar, vector, tensor = collected[int(index[1, edge])]
-            v0, v1, v2 = edge_weights(update.contract, edges[edge])
+            scalar, vector, tensor = collected[int(edges.index[1, edge])]
+            v0, v1, v2 = edge_weights(update.contract, lengths[edges.length_index[edge]])
             u = directions[edge]
             first = 3 * (vector @ u)
             second = 7.5 * torch.einsum("vab,ab->v", tensor, traceless(u))
@@ -98,51 +99,54 @@ def slow_update(
 
 
 def test_update_equals_the_cartesian_reference() -> None:
-    update, (h, edges, index) = random_update(), random_inputs()
-    directions = random_directions(len(edges))
-    result = update(h, edges, index, directions)
-    assert_close(result, slow_update(update, h, edges, index, directions))
+    update, (h, lengths, edges) = random_update(), random_inputs()
+    directions = random_directions(len(edges.length_index))
+    result = update(h, lengths, edges, directions)
+    assert_close(result, slow_update(update, h, lengths, edges, directions))
 
 
 def test_update_feels_directions() -> None:
     """Without this the comparisons below could pass on scalars alone."""
-    update, (h, edges, index) = random_update(), random_inputs()
-    directions = random_directions(len(edges))
-    change = update(h, edges, index, directions) - update(h, edges, index, directions.roll(1, 0))
+    update, (h, lengths, edges) = random_update(), random_inputs()
+    directions = random_directions(len(edges.length_index))
+    change = update(h, lengths, edges, directions) - update(
+        h, lengths, edges, directions.roll(1, 0)
+    )
     assert float(change.abs().max()) > VISIBLE, f"changed by {float(change.abs().max()):.1e} only"
 
 
 def test_one_rotation_of_all_directions_cancels() -> None:
-    update, (h, edges, index) = random_update(), random_inputs()
-    directions = random_directions(len(edges))
+    update, (h, lengths, edges) = random_update(), random_inputs()
+    directions = random_directions(len(edges.length_index))
     turned = directions @ random_rotation_matrix().T
-    assert_close(update(h, edges, index, turned), update(h, edges, index, directions))
+    assert_close(update(h, lengths, edges, turned), update(h, lengths, edges, directions))
 
 
 def test_update_is_even_in_the_directions() -> None:
-    update, (h, edges, index) = random_update(), random_inputs()
-    directions = random_directions(len(edges))
-    assert_close(update(h, edges, index, -directions), update(h, edges, index, directions))
+    update, (h, lengths, edges) = random_update(), random_inputs()
+    directions = random_directions(len(edges.length_index))
+    assert_close(update(h, lengths, edges, -directions), update(h, lengths, edges, directions))
 
 
 def test_a_single_flipped_axis_on_one_site_does_not_cancel() -> None:
     """Why left-handed cells must not be repaired by flipping one vector."""
-    update, (h, edges, index) = random_update(), random_inputs()
-    directions = random_directions(len(edges))
+    update, (h, lengths, edges) = random_update(), random_inputs()
+    directions = random_directions(len(edges.length_index))
     flipped = directions.clone()
-    flipped[index[0] == 0, 0] *= -1
+    flipped[edges.index[0] == 0, 0] *= -1
     change = float(
-        (update(h, edges, index, flipped) - update(h, edges, index, directions)).abs().max()
+        (update(h, lengths, edges, flipped) - update(h, lengths, edges, directions)).abs().max()
     )
     assert change > VISIBLE, f"changed by {change:.1e} only"
 
 
 def test_repeated_edges_do_not_change_a_mean() -> None:
     """Sums over neighbours are means: the scale does not grow with the degree."""
-    update, (h, edges, index) = random_update(), random_inputs()
-    directions = random_directions(len(edges))
-    doubled = update(h, edges.repeat(2, 1), index.repeat(1, 2), directions.repeat(2, 1))
-    assert_close(doubled, update(h, edges, index, directions))
+    update, (h, lengths, edges) = random_update(), random_inputs()
+    directions = random_directions(len(edges.length_index))
+    twice = Edges(edges.index.repeat(1, 2), edges.length_index.repeat(2), edges.num_sites)
+    doubled = update(h, lengths, twice, directions.repeat(2, 1))
+    assert_close(doubled, update(h, lengths, edges, directions))
 
 
 def test_layer_turns_directions_by_the_frame_of_the_receiver() -> None:
@@ -150,21 +154,24 @@ def test_layer_turns_directions_by_the_frame_of_the_receiver() -> None:
         width=WIDTH, num_layers=1, num_scalars=NUM_SCALARS, num_vectors=NUM_VECTORS
     )
     layer = random_module(FrameLayer(config, digital_linear))
-    h, edges, index = random_inputs()
-    canonical = random_directions(len(edges))
-    attended = layer.attention(h, edges, index)
-    frames = layer.frame(attended, edges, index)
-    framed = torch.stack([frames[i] @ c for i, c in zip(index[0].tolist(), canonical, strict=True)])
-    expected = slow_update(layer.update, attended, edges, index, framed)
-    assert_close(layer(h, edges, index, canonical), expected)
+    h, lengths, edges = random_inputs()
+    canonical = random_directions(len(edges.length_index))
+    attended = layer.attention(h, lengths, edges)
+    frames = layer.frame(attended, lengths, edges)
+    framed = torch.stack(
+        [frames[i] @ c for i, c in zip(edges.index[0].tolist(), canonical, strict=True)]
+    )
+    expected = slow_update(layer.update, attended, lengths, edges, framed)
+    assert_close(layer(h, lengths, edges, canonical), expected)
 
 
 def test_update_gradients() -> None:
-    update, (h, edges, index) = random_update(), random_inputs(num_sites=2, num_edges=5)
-    directions = random_directions(len(edges)).requires_grad_(True)
+    update, (h, lengths, edges) = random_update(), random_inputs(num_sites=2, num_edges=5)
+    directions = random_directions(len(edges.length_index)).requires_grad_(True)
     h.requires_grad_(True)
+    lengths.requires_grad_(True)
     assert torch.autograd.gradcheck(
-        lambda a, b: update(a, edges, index, b), (h, directions), fast_mode=True
+        lambda a, b, c: update(a, b, edges, c), (h, lengths, directions), fast_mode=True
     )
 
 
@@ -178,13 +185,13 @@ def test_rank_two_identity_of_the_reference() -> None:
 @pytest.mark.parametrize("part", [0, 1, 2])
 def test_every_kind_of_channel_contributes(part: int) -> None:
     """Zeroing the collected scalars, vectors or tensors must be visible."""
-    update, (h, edges, index) = random_update(), random_inputs()
-    directions = random_directions(len(edges))
-    before = update(h, edges, index, directions)
+    update, (h, lengths, edges) = random_update(), random_inputs()
+    directions = random_directions(len(edges.length_index))
+    before = update(h, lengths, edges, directions)
     start = (0, NUM_SCALARS, NUM_SCALARS + NUM_VECTORS)[part]
     stop = start + (NUM_SCALARS, NUM_VECTORS, NUM_VECTORS)[part]
     for layer in (update.collect.outer, update.contract.outer):
         layer.weight[start:stop] = 0
         layer.bias[start:stop] = 0
-    change = float((update(h, edges, index, directions) - before).abs().max())
+    change = float((update(h, lengths, edges, directions) - before).abs().max())
     assert change > VISIBLE, f"changed by {change:.1e} only"

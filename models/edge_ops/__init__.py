@@ -1,0 +1,8 @@
+"""Sums over neighbours, the part of the network between its matrix products.
+
+On the CPU compiled loops run, everywhere else and under ``torch.func`` transforms plain torch.
+"""
+
+from models.edge_ops.edges import Edges
+
+__all__ = ["Edges"]
