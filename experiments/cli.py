@@ -77,6 +77,13 @@ def train(
     ] = DEFAULT_AUXILIARY,
     epochs: Annotated[int, typer.Option(min=1)] = 60,
     test_fold: Annotated[int, typer.Option(min=0, max=4, help="Held-out fold.")] = 0,
+    has_validation: Annotated[
+        bool,
+        typer.Option(
+            "--validation/--no-validation",
+            help="The next fold chooses the checkpoint, or is trained on as well.",
+        ),
+    ] = True,
     target_weight: Annotated[float, typer.Option(help="Weight of the target in the loss.")] = 1.0,
     max_lr: Annotated[float, typer.Option(help="Peak of the one-cycle learning rate.")] = 2e-3,
     weight_decay: Annotated[float, typer.Option(help="AdamW decay of matrices.")] = 1e-5,
@@ -102,6 +109,7 @@ def train(
             auxiliary=tuple(spec for spec in extra if spec != main_label),
             target_weight=target_weight,
             test_fold=test_fold,
+            validation="next_fold" if has_validation else "none",
             seed=seed,
             epochs=epochs,
             max_lr=max_lr,

@@ -48,6 +48,7 @@ from experiments.training_data import load_training_data
 from experiments.training_info import TrainingInfo
 from models.checkpoint import load_checkpoint, save_checkpoint
 from models.elements import element_table
+from models.labels import Label
 from models.model import CrystalModel
 from photonic import Chip, HardwareConfig, hardware_names, load_hardware
 from photonic.chipfile import export_program, verify_export
@@ -70,7 +71,13 @@ def train(config: TrainConfig, out: Path) -> CrystalModel:
     """
     refuse_existing(out)
     with progress("Graphs") as advance:
-        data = load_training_data(config.label_specs, config.graph, config.test_fold, advance)
+        data = load_training_data(
+            config.label_specs,
+            config.graph,
+            config.test_fold,
+            advance,
+            has_validation=config.validation != "none",
+        )
     record = RunRecord.capture(
         command_line(), config.model_dump(mode="json"), config.seed, data.sha256
     )
@@ -82,10 +89,7 @@ def train(config: TrainConfig, out: Path) -> CrystalModel:
 
         def on_epoch(row: dict[str, float]) -> None:
             advance()
-            console.log(
-                f"epoch {row['epoch']:3d}  loss {row['train_loss']:.4f}  validation MAE of "
-                f"{config.target.label} {row['validation_mae']:.4f} {data.labels[0].unit}"
-            )
+            console.log(epoch_text(row, data.labels[0]))
 
         best = run.fit(output.partial, on_epoch)
     info = run.info(record.model_dump(mode="json"))
@@ -94,6 +98,14 @@ def train(config: TrainConfig, out: Path) -> CrystalModel:
     run.state.remove(output.partial)
     output.finish()
     return model
+
+
+def epoch_text(row: dict[str, float], label: Label) -> str:
+    """One line about a finished epoch."""
+    text = f"epoch {row['epoch']:3d}  loss {row['train_loss']:.4f}"
+    if "validation_mae" not in row:
+        return text
+    return f"{text}  validation MAE of {label.name} {row['validation_mae']:.4f} {label.unit}"
 
 
 def evaluate(checkpoint: str, labels: tuple[str, ...] | None, out: Path | None) -> list[Accuracy]:

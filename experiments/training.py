@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -43,7 +43,10 @@ class TrainConfig(BaseModel):
     target_weight: float = Field(default=1.0, gt=0)
     """Weight of the target's errors in the loss; auxiliary labels have weight 1."""
     test_fold: int = Field(default=0, ge=0, le=4)
-    """Held-out fold; the next one cyclically validates."""
+    """Held-out fold."""
+    validation: Literal["next_fold", "none"] = "next_fold"
+    """The fold after the held-out one chooses the checkpoint; or it is trained on as well (80 % of
+    all crystals), and the weights of the last epoch are kept."""
     seed: int = Field(default=0, ge=0)
     """Seed of initial weights, order of batches and choice of bases."""
     epochs: int = Field(default=60, ge=1)
@@ -106,7 +109,7 @@ class TrainingRun:
             {"params": matrices, "weight_decay": self.config.weight_decay},
             {"params": others, "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, lr=self.config.max_lr)
+        return torch.optim.AdamW(groups, lr=self.config.max_lr, fused=True)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -207,7 +210,9 @@ class TrainingRun:
         return (errors * weights).sum() / weights.sum()
 
     def validation_errors(self) -> dict[str, float]:
-        """Errors of the averaged weights; ``validation_mae`` decides on the best epoch."""
+        """Errors of the averaged weights; ``validation_mae`` decides on the best epoch, if any."""
+        if len(self.data.validation) == 0:
+            return {}
         error = self.mean_absolute_error(self.state.averaged, self.data.validation)
         return {"validation_mae": error}
 
@@ -240,6 +245,7 @@ class TrainingRun:
     def info(self, record: dict[str, Any]) -> dict[str, Any]:
         """Provenance of the finished run: fold, record, history and errors by label and part."""
         parts = {"validation": self.data.validation, "test": self.data.test}
+        parts = {name: indices for name, indices in parts.items() if len(indices)}
         metrics = {
             label.name: {
                 f"{part}_mae": self.mean_absolute_error(self.state.best, indices, column)
@@ -247,12 +253,12 @@ class TrainingRun:
             }
             for column, label in enumerate(self.data.labels)
         }
-        errors = [row["validation_mae"] for row in self.state.history]
+        has_validation = len(self.data.validation) > 0
         return {
             "test_fold": self.config.test_fold,
-            "validation_fold": (self.config.test_fold + 1) % NUM_FOLDS,
+            "validation_fold": (self.config.test_fold + 1) % NUM_FOLDS if has_validation else None,
             "fold_rule": FOLD_RULE_VERSION,
-            "best_epoch": int(np.argmin(errors)),
+            "best_epoch": self.state.best_epoch,
             "metrics": metrics,
             "history": self.state.history,
             "record": record,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from models.datasets import Dataset, load_dataset
+from models.datasets import Dataset, Split, load_dataset
 from models.graph import CrystalGraph, GraphSettings, build_graph
 from models.labels import Label
 
@@ -67,6 +67,8 @@ def load_training_data(
     settings: GraphSettings,
     test_fold: int,
     on_graph: Callable[[int], None] = lambda total: None,
+    *,
+    has_validation: bool = True,
 ) -> TrainingData:
     """Load, split, standardise and build graphs.
 
@@ -75,6 +77,7 @@ def load_training_data(
         settings: of the graphs.
         test_fold: held-out fold, 0 to 4.
         on_graph: called with the total number of crystals after every graph.
+        has_validation: the fold after the held-out one validates; False trains on it as well.
     """
     names = list(dict.fromkeys(spec.dataset for spec in specs))
     datasets = {name: load_dataset(name) for name in names}
@@ -82,6 +85,8 @@ def load_training_data(
     total = sum(map(len, datasets.values()))
 
     splits = {name: datasets[name].split(test_fold) for name in names}
+    if not has_validation:
+        splits = {name: without_validation(split) for name, split in splits.items()}
     parts = {
         part: np.concatenate([getattr(splits[name], part) + offsets[name] for name in names])
         for part in ("train", "validation", "test")
@@ -105,6 +110,12 @@ def load_training_data(
         **parts,
         sha256={name: datasets[name].sha256 for name in names},
     )
+
+
+def without_validation(split: Split) -> Split:
+    """The split whose validation crystals are trained on."""
+    train = np.union1d(split.train, split.validation)
+    return Split(train, split.validation[:0], split.test)
 
 
 def _fit(spec: LabelSpec, dataset: Dataset, train: NDArray[np.int64]) -> Label:

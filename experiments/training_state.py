@@ -23,7 +23,8 @@ class TrainingState:
         network: being trained.
         optimiser: of its parameters.
         averaged: state dict of exponentially averaged weights.
-        best: the averaged weights with the smallest validation error so far.
+        best: the averaged weights with the smallest validation error so far; the newest ones if
+            nothing validates.
         history: one row per finished epoch.
     """
 
@@ -40,22 +41,28 @@ class TrainingState:
         """Number of finished epochs."""
         return len(self.history)
 
+    @property
+    def best_epoch(self) -> int:
+        """Number of the epoch with the smallest validation error; the last one without any."""
+        errors = [row.get("validation_mae", -index) for index, row in enumerate(self.history)]
+        return min(range(len(errors)), key=errors.__getitem__)
+
     def update_average(self, decay: float) -> None:
         """a <- d a + (1 - d) w with d = min(decay, (1 + t) / (10 + t)) at step t."""
         self.num_steps += 1
         decay = min(decay, (1 + self.num_steps) / (10 + self.num_steps))
-        for name, value in self.network.state_dict().items():
-            if value.is_floating_point():
-                self.averaged[name].lerp_(value, 1 - decay)
-            else:
-                self.averaged[name].copy_(value)
+        state = self.network.state_dict()
+        real = [name for name, value in state.items() if value.is_floating_point()]
+        averages, values = ([tensors[name] for name in real] for tensors in (self.averaged, state))
+        torch._foreach_lerp_(averages, values, 1 - decay)
+        for name in state.keys() - set(real):
+            self.averaged[name].copy_(state[name])
 
     def finish_epoch(self, row: dict[str, float]) -> None:
         """Append to the history and keep the averaged weights if they are the best so far."""
-        errors = [past["validation_mae"] for past in self.history]
-        if not errors or row["validation_mae"] < min(errors):
-            self.best = _copy(self.averaged)
         self.history.append(row)
+        if self.best_epoch == self.epoch - 1:
+            self.best = _copy(self.averaged)
 
     def store(self, directory: Path) -> None:
         """Write everything to ``directory``; a reader sees the old or the new file, never half."""

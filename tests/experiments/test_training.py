@@ -1,5 +1,6 @@
 """Training: it learns, it resumes bit for bit, and what it writes can be loaded."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -177,3 +178,25 @@ def test_every_step_enters_the_average(data: TrainingData, tmp_path: Path) -> No
     assert run.state.num_steps == CONFIG.epochs * run.steps_per_epoch
     moved = run.state.network.state_dict()["head.outer.weight"]
     assert not torch.equal(run.state.averaged["head.outer.weight"], moved)
+
+
+def test_without_validation_all_other_folds_are_trained_on_and_the_last_epoch_is_kept(
+    tmp_path: Path,
+) -> None:
+    specs = [LabelSpec.parse("dielectric:n")]
+    config = CONFIG.model_copy(update={"auxiliary": (), "validation": "none", "epochs": 2})
+    settings = GraphSettings(num_neighbours=1)
+    both = load_training_data(specs, settings, 0)
+    data = load_training_data(specs, settings, 0, has_validation=False)
+    assert len(data.validation) == 0
+    assert set(data.train) == set(both.train) | set(both.validation)
+    assert np.array_equal(data.test, both.test)
+    few = dataclasses.replace(data, train=data.train[:16], test=data.test[:8])
+    run = TrainingRun(config, few)
+    model = run.fit(tmp_path, ignore)
+    assert run.state.best_epoch == 1
+    info = run.info({})
+    assert info["validation_fold"] is None
+    assert set(info["metrics"]["n"]) == {"test_mae"}
+    for name, value in model.network.state_dict().items():
+        assert torch.equal(value, run.state.averaged[name])
