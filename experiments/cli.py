@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import sys
 from pathlib import Path
@@ -26,6 +24,7 @@ from experiments.commands.options import (
     Out,
     Seed,
 )
+from experiments.commands.predict import predict
 from experiments.commands.presets import presets
 from experiments.commands.robustness import robustness
 from experiments.commands.sweep import sweep
@@ -47,6 +46,7 @@ app.command()(calibrate)
 app.command()(drift)
 app.command()(finetune)
 app.command()(design)
+app.command()(predict)
 app.command()(presets)
 app.command()(robustness)
 app.command()(sweep)
@@ -133,35 +133,6 @@ def evaluate(
     from experiments import jobs
 
     jobs.evaluate(checkpoint, tuple(label) if label else None, out)
-
-
-@app.command()
-def predict(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CIF, POSCAR or JSON.")],
-    checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
-    out: Annotated[Path | None, typer.Option("--out", help="Write a CSV file.")] = None,
-) -> None:
-    """Predict the labels of structure files."""
-    from experiments.console import print_table
-    from experiments.output import prepare_file, write_atomic
-    from experiments.structures import read_crystals
-    from models.checkpoint import load_checkpoint
-
-    if out is not None:
-        prepare_file(out)
-    model = load_checkpoint(checkpoint)
-    predictions = model.predict(read_crystals(files))
-    units = {label.name: label.unit for label in model.labels}
-    header = ["file", *(n if units[n] == "1" else f"{n} [{units[n]}]" for n in predictions)]
-    rows = [
-        [str(file), *(float(values[i]) for values in predictions.values())]
-        for i, file in enumerate(files)
-    ]
-    print_table("Predictions", header, [[r[0], *(f"{x:.4g}" for x in r[1:])] for r in rows])
-    if out is not None:
-        text = io.StringIO(newline="")
-        csv.writer(text).writerows([header, *rows])
-        write_atomic(out, text.getvalue().encode())
 
 
 @app.command()

@@ -1,37 +1,58 @@
-"""Structure files of the user: CIF, POSCAR, pymatgen JSON; one line of explanation if broken."""
+"""Structure files named on the command line: folders opened, structures read one at a time."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from models.crystal import Crystal, CrystalError
+from models.datasets.user import NamedCrystal, Skipped, read_structure_file
+from models.datasets.user.structure_files import is_structure_file
+
+
+def expand(paths: Sequence[Path]) -> list[Path]:
+    """The files that are meant, in order: a directory stands for its structure files, sorted.
+
+    Raises:
+        CrystalError: if a directory holds none.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.iterdir() if is_structure_file(p))
+            if not inside:
+                raise CrystalError(f"{path}: is a directory without structure files")
+            files += inside
+        else:
+            files.append(path)
+    return files
+
+
+def iter_structures(
+    files: Sequence[Path], max_atomic_number: int | None = None
+) -> Iterator[NamedCrystal | Skipped]:
+    """The structures of all files in order; those that cannot be used with the reason.
+
+    Args:
+        files: from ``expand``.
+        max_atomic_number: highest atomic number that the model knows; None for the shipped table.
+    """
+    for path in files:
+        yield from read_structure_file(path, max_atomic_number)
 
 
 def read_crystals(paths: Sequence[Path]) -> list[Crystal]:
-    """The crystal in each file, in order.
+    """The one crystal in each file, in order.
 
     Raises:
-        CrystalError: naming the file that holds no usable structure.
+        CrystalError: naming the file that holds no usable structure, or several.
     """
-    return [_read(path) for path in paths]
-
-
-def _read(path: Path) -> Crystal:
-    from pymatgen.core import Structure
-
-    if not path.is_file():
-        raise CrystalError(f"{path}: {'is a directory' if path.is_dir() else 'no such file'}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the reader's hints; what matters is checked below
-        try:
-            structure = Structure.from_file(path)
-        except Exception as error:  # readers of foreign formats raise whatever they meet
-            reason = str(error).strip().splitlines()
-            detail = reason[0] if reason else type(error).__name__
-            raise CrystalError(f"{path}: not a readable structure ({detail})") from None
-    try:
-        return Crystal.from_structure(structure)
-    except CrystalError as error:
-        raise CrystalError(f"{path}: {error}") from None
+    crystals = []
+    for path in paths:
+        found = list(read_structure_file(path))
+        if isinstance(found[0], Skipped):
+            raise CrystalError(str(found[0]))
+        if len(found) > 1:
+            raise CrystalError(f"{path}: holds several structures")
+        crystals.append(found[0].crystal)
+    return crystals

@@ -108,8 +108,30 @@ PRECISE_FIDELITY = 0.01  # upper bound of the relative standard error of 2,000 d
 ERROR_SCATTER = 0.2  # relative; standard errors of 500 draws with long tails; measured 0.06
 EDGE_SUM_EPS = 64  # relative to the largest entry; sums over about 10 edges, fused arithmetic
 
-# torchonn, whose layers are float32.
+# Exported meshes in other programs; torchonn, whose layers are float32.
+SCRIPT_STEP = 1e-5  # V or mA; last decimal of a driver script
+EXPORTED_MATRIX = 1e-9  # largest entry; measured 1.1e-15, N <= 16
 TORCHONN_F32 = 1e-6  # relative, outputs of a layer; measured 5e-7
 
 # Files of the user.
 FILE_DECIMALS = 2e-6  # small files of tests/data carry six decimals, or more
+DRAWN_COLOUR = 1e-12  # channel of a colour, from 0 to 1; the map has 256 steps
+SYMMETRY_SHARE = 0.96  # lower bound; as many classes of bases as spglib finds, 99.7 % of all
+
+# Chip bundles.
+POWER_DIGIT = 1e-8  # [W]; currents are written to 1 nA, at up to 10 V, and powers to 1 nW
+EXPORT_SECONDS = 2.2  # 35,000 shifters written and verified; their share of 20 s each for 646,272
+LAW_EPS = 64  # of the sum of the terms of a law; inverse and back, measured 4
+READER_MEMORY_FACTOR = 2  # upper bound of the peak memory of a reader over the bytes of its files
+
+# Training.
+BRAIN_FLOAT_LOSS = 0.02  # relative; loss after two epochs, products of 8 bits; measured below 0.02
+RANKS_F32 = 1e-4  # relative weights after a few steps by 2 processes; Adam amplifies rounding
+OPTICAL_F32 = 1e-5  # relative outputs of an optical network and its digital twin in float32
+NOOP_SHARE = 0.01  # published shares of crystals without an effect of frames are whole percents
+TIE_RAD = 1e-9  # [rad]; branches one turn apart, and a phase at the end of its reach
+PHASE_BACK = 1e-11  # [rad]; phases of up to 25 rad through a law and back, and sums of neighbours
+POWER_STEP = 2e-6  # [mW]; difference of two powers that are written to 1 nW
+
+# Symmetry command.
+SHORTEST_RANDOM = 1.6  # Angstrom; random cells are refused below, so that all give a graph

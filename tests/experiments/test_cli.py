@@ -195,7 +195,7 @@ MISTAKES = {
     "files of other weights": (other_weights, "do not hold the weights of this checkpoint"),
     "unknown option": (lambda place: ["map", "--tiles", "3"], "No such option"),
     "no chips": (lambda place: ["sweep", "mapped", "--chips", "0", "--out", "new"], "chips"),
-    "directory as structure": (lambda place: ["predict", "mapped"], "is a directory"),
+    "directory as structure": (lambda place: ["predict", "mapped"], "holds no structure"),
     "too late": (
         lambda place: ["drift", "mapped", "--hours", "1e12", "--out", "new"],
         "must lie in 0 to 4660 h",

@@ -115,7 +115,9 @@ def test_space_is_cut_to_the_chip():
         space.on(CHIP.replace(max_modes=2))
 
 
-def test_vectors_are_sites_lengths_edges_and_crystals(model: CrystalModel, held_out: HeldOut) -> None:
+def test_vectors_are_sites_lengths_edges_and_crystals(
+    model: CrystalModel, held_out: HeldOut
+) -> None:
     vectors = vectors_per_layer(model, held_out.batches)
     batches = held_out.batches
     per_crystal = {

@@ -1,0 +1,137 @@
+"""``lightframe predict``: labels of structure files, from the digital model or on drawn chips."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.commands.options import DEFAULT_CHECKPOINT, Seed
+
+if TYPE_CHECKING:
+    from experiments.prediction import Predictor
+    from experiments.prediction_table import PredictionTable
+
+DEFAULT_CHIPS = 16
+
+
+def predict(
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...", help="CIF, POSCAR, JSON, other formats through ASE, or directories."
+        ),
+    ],
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            "--checkpoint",
+            help=f"Directory, or name of a shipped checkpoint; default: {DEFAULT_CHECKPOINT}.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write a .csv or .json file; must not exist.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at the first structure that cannot be used.")
+    ] = False,
+    on: Annotated[
+        Path | None,
+        typer.Option("--on", metavar="MAPPED", help="Predict on chips of a mapped model too."),
+    ] = None,
+    chips: Annotated[
+        int | None,
+        typer.Option(
+            "--chips",
+            min=1,
+            max=100_000,
+            help=f"Independently drawn chips, with --on; default: {DEFAULT_CHIPS}.",
+        ),
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Predict the labels of structures; what cannot be used is skipped and listed with a reason."""
+    from experiments.output import prepare_file, refuse_existing
+    from experiments.prediction_table import (
+        print_predictions,
+        require_format,
+        write_predictions,
+    )
+    from experiments.structures import expand
+
+    if on is None and chips is not None:
+        raise ValueError("--chips needs --on MAPPED, the mapped model whose chips are drawn")
+    if out is not None:
+        require_format(out)
+        refuse_existing(out)
+    predictor, origin = _predictor(on, checkpoint, DEFAULT_CHIPS if chips is None else chips, seed)
+    paths = expand(files)
+    table = _predict(paths, predictor, strict)
+    _require_rows(table)
+    if out is not None:
+        prepare_file(out)
+        write_predictions(table, out, origin)
+    print_predictions(table)
+
+
+def _predictor(
+    on: Path | None, checkpoint: str | None, num_chips: int, seed: int
+) -> tuple[Predictor, dict[str, object]]:
+    """What predicts, and an account of it."""
+    import hashlib
+
+    from experiments.mapped import CHECKPOINT_DIR, load_mapped
+    from experiments.prediction import ChipPredictor, DigitalPredictor, require_own_checkpoint
+    from models.checkpoint import WEIGHTS_FILE, checkpoint_bytes, load_checkpoint
+
+    if on is None:
+        name = checkpoint or DEFAULT_CHECKPOINT
+        predictor: Predictor = DigitalPredictor(load_checkpoint(name))
+        origin: dict[str, object] = {"checkpoint": name}
+        weights = checkpoint_bytes(name)[WEIGHTS_FILE]
+    else:
+        mapped = load_mapped(on)
+        if checkpoint is not None:
+            require_own_checkpoint(on, checkpoint)
+        predictor = ChipPredictor(mapped, num_chips, seed)
+        origin = {
+            "mapped": str(on),
+            "hardware": mapped.hardware.model_dump(mode="json"),
+            "chips": num_chips,
+            "seed": seed,
+        }
+        weights = checkpoint_bytes(on / CHECKPOINT_DIR)[WEIGHTS_FILE]
+    return predictor, {**origin, "weights_sha256": hashlib.sha256(weights).hexdigest()}
+
+
+def _predict(paths: list[Path], predictor: Predictor, is_strict: bool) -> PredictionTable:
+    from experiments.console import progress
+    from experiments.prediction import max_atomic_number, predict_structures
+    from experiments.structures import iter_structures
+
+    structures = iter_structures(paths, max_atomic_number(predictor.model))
+    seen = itertools.count(1)
+    with progress("structures", len(paths)) as advance:
+        return predict_structures(
+            structures,
+            predictor,
+            is_strict=is_strict,
+            # A file may hold many structures: the total grows when they turn up.
+            on_structure=lambda: advance(max(len(paths), next(seen))),
+        )
+
+
+def _require_rows(table: PredictionTable) -> None:
+    """Refuse a table without predictions; a single mistake is told in the error itself."""
+    from experiments.prediction_table import print_reasons
+    from models.crystal import CrystalError
+
+    if table.rows:
+        return
+    first, *rest = table.skipped
+    if not rest:
+        raise CrystalError(str(first))
+    print_reasons("Skipped", [(skip.source, skip.reason) for skip in table.skipped])
+    raise CrystalError(f"none of {len(table.skipped):,} structures can be used; first: {first}")

@@ -1,0 +1,156 @@
+"""The table of predictions: shown, and written as CSV or JSON with units and what was skipped."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.console import console, print_table
+from experiments.output import write_atomic
+from models.datasets.user import Skipped
+
+FORMATS = (".csv", ".json")
+"""Endings of files that predictions are written to."""
+MAX_SHOWN = 50
+"""Rows on the screen; files hold all."""
+_FILE_WIDTH = 20
+"""Characters of the screen left for the names of files, which are folded."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of numbers."""
+
+    name: str
+    unit: str
+    """"1" if there is none."""
+
+    @property
+    def header(self) -> str:
+        """Name and, if there is one, unit in brackets."""
+        return self.name if self.unit == "1" else f"{self.name} [{self.unit}]"
+
+
+@dataclass(frozen=True)
+class PredictionRow:
+    """Values of one structure, in the order of the columns."""
+
+    source: str
+    values: Sequence[float]
+
+
+@dataclass(frozen=True)
+class PredictionTable:
+    """Predictions in the order of the input.
+
+    Attributes:
+        columns: of the values.
+        group: columns that belong together on the screen.
+        rows: one per structure that was predicted.
+        skipped: structures that were not, with the reason.
+        notes: what the user should know about single structures.
+    """
+
+    columns: Sequence[Column]
+    group: int
+    rows: Sequence[PredictionRow]
+    skipped: Sequence[Skipped]
+    notes: Sequence[str]
+
+    @property
+    def header(self) -> list[str]:
+        """Headers of all columns, ``file`` first."""
+        return ["file", *(column.header for column in self.columns)]
+
+
+def require_format(path: Path) -> None:
+    """Refuse an output file whose ending is none of ``FORMATS``.
+
+    Raises:
+        ValueError: naming the endings that are known.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise ValueError(f"--out must end in {' or '.join(FORMATS)}, got {path}")
+
+
+def write_predictions(table: PredictionTable, path: Path, origin: Mapping[str, object]) -> None:
+    """Write a table in the format that the ending names.
+
+    Args:
+        table: all predictions.
+        path: ``.csv`` or ``.json``.
+        origin: JSON-able account of model and chips, kept in JSON files.
+    """
+    is_json = path.suffix.lower() == ".json"
+    text = _json(table, origin) if is_json else _csv(table)
+    write_atomic(path, text.encode())
+
+
+def _csv(table: PredictionTable) -> str:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(table.header)
+    writer.writerows([row.source, *row.values] for row in table.rows)
+    return text.getvalue()
+
+
+def _json(table: PredictionTable, origin: Mapping[str, object]) -> str:
+    """Values beyond range are null: JSON knows no infinity."""
+    names = [column.name for column in table.columns]
+    content = {
+        "origin": dict(origin),
+        "units": {column.name: column.unit for column in table.columns},
+        "predictions": [
+            {
+                "file": row.source,
+                **{
+                    n: v if math.isfinite(v) else None
+                    for n, v in zip(names, row.values, strict=True)
+                },
+            }
+            for row in table.rows
+        ],
+        "skipped": [{"file": skip.source, "reason": skip.reason} for skip in table.skipped],
+        "notes": list(table.notes),
+    }
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
+def print_predictions(table: PredictionTable) -> None:
+    """Show the first rows, then notes, then what was skipped and why."""
+    shown = table.rows[:MAX_SHOWN]
+    for number, part in enumerate(_parts(table.header[1:], table.group)):
+        rows = [[row.source, *(f"{x:.4g}" for x in row.values[part])] for row in shown]
+        title = "Predictions" if number == 0 else "Predictions, continued"
+        print_table(title, ["file", *table.header[1:][part]], rows)
+    if len(table.rows) > len(shown):
+        console.print(f"and {len(table.rows) - len(shown):,} more; --out FILE keeps all")
+    for note in table.notes[:MAX_SHOWN]:
+        console.print(f"note: {note}", markup=False, highlight=False)
+    if table.skipped:
+        rows = [(skip.source, skip.reason) for skip in table.skipped]
+        print_reasons(f"Skipped ({len(rows):,})", rows)
+
+
+def _parts(headers: Sequence[str], group: int) -> list[slice]:
+    """Runs of whole groups of columns that fit side by side on the screen, at least one each."""
+    parts, start, width = [], 0, 0
+    for index in range(0, len(headers), group):
+        added = sum(len(header) + 1 for header in headers[index : index + group])
+        width += added
+        if index > start and width > console.width - _FILE_WIDTH:
+            parts.append(slice(start, index))
+            start, width = index, added
+    return [*parts, slice(start, len(headers))]
+
+
+def print_reasons(title: str, rows: Sequence[tuple[str, str]]) -> None:
+    """Sources and reasons, one a line."""
+    console.print(title, style="italic", markup=False)
+    for source, reason in rows:
+        console.print(f"{source}: {reason}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,158 @@
+"""JSON files of the user, plain, gzipped or zipped, read record by record where they are long."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from models.datasets.load import DatasetError
+from models.datasets.user.skipped import one_line
+
+_CHUNK = 1 << 18
+_MAX_RECORD = 1 << 26
+"""Characters after which a record without an end is taken for damage."""
+_DAMAGE = (
+    OSError,
+    EOFError,
+    ValueError,  # bad JSON, bad UTF-8
+    RuntimeError,  # encrypted archives, brackets nested too deeply
+    zlib.error,
+    zipfile.BadZipFile,
+    NotImplementedError,  # an unusual compression
+)
+
+
+@contextmanager
+def open_json(path: Path) -> Iterator[TextIO]:
+    """The text of a ``.json``, ``.json.gz`` or ``.json.zip`` file; the content decides which.
+
+    Raises:
+        DatasetError: if there is no such file, it is a pickle, or it proves to be damaged.
+    """
+    if not path.is_file():
+        raise DatasetError(f"{path}: {'is a directory' if path.is_dir() else 'no such file'}")
+    refuse_pickle(path)
+    try:
+        with open(path, "rb") as file, _unpacked(file) as unpacked:
+            yield io.TextIOWrapper(unpacked, encoding="utf-8-sig")
+    except DatasetError as error:
+        raise DatasetError(f"{path}: {error}") from None
+    except _DAMAGE as error:
+        raise DatasetError(
+            f"{path}: not readable JSON, perhaps a broken download ({one_line(error)})"
+        ) from None
+
+
+def refuse_pickle(path: Path) -> None:
+    """Refuse a file that runs code when it is opened, and say how to convert it.
+
+    Raises:
+        DatasetError: if the name or the first bytes are those of a pickle.
+    """
+    with open(path, "rb") as file:
+        start = file.read(2)
+    is_pickle = len(start) == 2 and start[0] == 0x80 and 2 <= start[1] <= 5
+    if is_pickle or {".pkl", ".pickle", ".pk"} & set(path.suffixes):
+        raise DatasetError(
+            f"{path}: a pickle can run any code when it is opened, so it is not; convert it where "
+            "you trust it: python -c \"import json, pickle; json.dump(pickle.load(open('in.pkl', "
+            "'rb')), open('out.json', 'w'), default=float)\""
+        )
+
+
+@contextmanager
+def _unpacked(file: io.BufferedReader) -> Iterator[Any]:
+    start = file.peek(4)[:4]
+    if start[:2] == b"\x1f\x8b":
+        with gzip.open(file) as unpacked:
+            yield unpacked
+    elif start == b"PK\x03\x04":
+        with zipfile.ZipFile(file) as archive:
+            names = [n for n in archive.namelist() if n.endswith(".json")]
+            if len(names) != 1:
+                raise DatasetError(f"the archive must hold one .json file, it holds {len(names)}")
+            with archive.open(names[0]) as unpacked:
+                yield unpacked
+    else:
+        yield file
+
+
+def read_json(path: Path) -> Any:
+    """The whole content of a JSON file.
+
+    Raises:
+        DatasetError: if it cannot be read.
+    """
+    with open_json(path) as stream:
+        return json.load(stream)
+
+
+def iter_json(path: Path) -> Iterator[Any]:
+    """The records of a JSON list, one after the other; a file with one object is one record.
+
+    Memory holds one record of a list at a time, so that files of gigabytes can be read.
+
+    Raises:
+        DatasetError: if the file cannot be read, ends early, or holds neither list nor object.
+    """
+    with open_json(path) as stream:
+        start = stream.read(1)
+        while start.isspace():
+            start = stream.read(1)
+        if start == "[":
+            yield from _list_items(stream)
+        elif start == "{":
+            yield json.loads(start + stream.read())
+        else:
+            raise DatasetError("neither a JSON list nor an object")
+
+
+def _list_items(stream: TextIO) -> Iterator[Any]:
+    """Items of a list whose opening bracket has been read."""
+    decoder = json.JSONDecoder()
+    text, position, wanted, is_empty = "", 0, _CHUNK, True
+    while True:
+        start = _skip_blanks(text, position)
+        if is_empty and text[start : start + 1] == "]":
+            return
+        found = _decode(decoder, text, start)
+        if found is None:
+            more = stream.read(wanted)
+            if not more or len(text) - start > _MAX_RECORD:
+                raise DatasetError("the list has no end: truncated or damaged")
+            # A record longer than the text at hand is decoded anew: doubling keeps that cheap.
+            text, position = text[start:] + more, 0
+            wanted = max(_CHUNK, len(text))
+            continue
+        value, end = found
+        yield value
+        if text[end] == "]":
+            return
+        position, is_empty = end + 1, False
+
+
+def _decode(decoder: json.JSONDecoder, text: str, start: int) -> tuple[Any, int] | None:
+    """A value and where its comma or bracket stands; None if more text is needed."""
+    try:
+        value, end = decoder.raw_decode(text, start)
+    except json.JSONDecodeError:
+        return None
+    end = _skip_blanks(text, end)
+    if end == len(text):  # a number may go on
+        return None
+    if text[end] not in ",]":
+        raise DatasetError(f"a comma is missing before {text[end : end + 20]!r}")
+    return value, end
+
+
+def _skip_blanks(text: str, position: int) -> int:
+    while position < len(text) and text[position] in " \t\n\r":
+        position += 1
+    return position

@@ -1,0 +1,130 @@
+"""Structure files: one or many crystals of a file, whatever its format, one at a time."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.crystal import Crystal, CrystalError
+from models.datasets.load import DatasetError
+from models.datasets.user.ase_formats import ASE_FORMATS, crystal_of_frame, frames_of_ase
+from models.datasets.user.checks import check_usable
+from models.datasets.user.json_files import iter_json, refuse_pickle
+from models.datasets.user.skipped import Skipped
+from models.datasets.user.structure_records import crystal_of_record, id_of_record
+from models.datasets.user.text_formats import crystal_of_poscar, structures_of_cif
+
+_CIF = {".cif", ".mcif"}
+_POSCAR = {".vasp", ".poscar", ".contcar"}
+_JSON = {".json"}
+STRUCTURE_SUFFIXES = _CIF | _POSCAR | _JSON | ASE_FORMATS.keys()
+"""Last part of the names that are structures, after a ``.gz``; POSCAR and CONTCAR come on top."""
+
+
+@dataclass(frozen=True, eq=False)
+class NamedCrystal:
+    """A crystal and where it comes from.
+
+    Attributes:
+        source: the file, or ``file#id`` if the file holds several.
+        crystal: usable, as ``check_usable`` has it.
+        note: one line that the user should know, mostly empty.
+    """
+
+    source: str
+    crystal: Crystal
+    note: str = ""
+
+
+def is_structure_file(path: Path) -> bool:
+    """True if the name says that a file holds structures."""
+    name = path.name.removesuffix(".gz")
+    is_poscar = "POSCAR" in name or "CONTCAR" in name
+    return path.is_file() and (is_poscar or Path(name).suffix.lower() in STRUCTURE_SUFFIXES)
+
+
+def read_structure_file(
+    path: Path, max_atomic_number: int | None = None
+) -> Iterator[NamedCrystal | Skipped]:
+    """The structures of a file in order; those that cannot be used with the reason.
+
+    Args:
+        path: CIF, POSCAR, JSON (one or a list), or a format that ASE reads.
+        max_atomic_number: highest atomic number that the model knows; None for the shipped table.
+    """
+    is_empty = True
+    try:
+        for name, get in _structures(path):
+            is_empty = False
+            source = str(path) if name is None else f"{path}#{name}"
+            try:
+                crystal, note = get()
+                check_usable(crystal, max_atomic_number)
+            except CrystalError as error:
+                yield Skipped(source, str(error))
+            else:
+                yield NamedCrystal(source, crystal, note)
+    except (CrystalError, DatasetError, OSError, EOFError, zlib.error) as error:
+        yield Skipped(str(path), str(error).removeprefix(f"{path}: "))
+    else:
+        if is_empty:
+            yield Skipped(str(path), "holds no structure")
+
+
+_Getter = Callable[[], tuple[Crystal, str]]
+
+
+def _structures(path: Path) -> Iterator[tuple[str | None, _Getter]]:
+    """Name (None if alone) of each structure and what decodes it."""
+    if not path.is_file():
+        raise CrystalError("is a directory" if path.is_dir() else "no such file")
+    refuse_pickle(path)
+    suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
+    if suffix in _JSON:
+        yield from _of_json(path)
+    elif suffix in ASE_FORMATS:
+        for number, frame in enumerate(frames_of_ase(path, suffix)):
+            yield str(number), lambda frame=frame: (crystal_of_frame(frame), "")
+    else:
+        yield from _of_text(path, suffix)
+
+
+def _of_json(path: Path) -> Iterator[tuple[str | None, _Getter]]:
+    records = iter_json(path)
+    for number, (record, is_alone) in enumerate(_look_ahead(records)):
+        name = None if is_alone else id_of_record(record) or str(number)
+        yield name, lambda record=record: (crystal_of_record(record), "")
+
+
+def _look_ahead(records: Iterator[object]) -> Iterator[tuple[object, bool]]:
+    """Each record, and whether it is the only one."""
+    first = next(records, None)
+    if first is None:
+        return
+    second = next(records, None)
+    yield first, second is None
+    if second is not None:
+        yield second, False
+        for record in records:
+            yield record, False
+
+
+def _of_text(path: Path, suffix: str) -> Iterator[tuple[str | None, _Getter]]:
+    data = path.read_bytes()
+    if data[:2] == b"\x1f\x8b":
+        data = gzip.decompress(data)
+    if b"\0" in data:
+        raise CrystalError("not a readable structure (binary)")
+    text = data.decode(errors="replace")  # names of authors are often in another encoding
+    if not text.strip():
+        raise CrystalError("not a readable structure (empty file)")
+    if suffix in _CIF or (suffix not in _POSCAR and "_cell_length_a" in text):
+        structures, note = structures_of_cif(text)
+        for number, structure in enumerate(structures):
+            name = None if len(structures) == 1 else str(number)
+            yield name, lambda structure=structure: (Crystal.from_structure(structure), note)
+    else:
+        yield None, lambda: (crystal_of_poscar(text), "")
