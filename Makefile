@@ -34,7 +34,9 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	touch $@
 
 $(PEERS): $(STAMP)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,peers]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,peers,torchonn]"
+	$(BIN)/python -m pip install --quiet --no-deps mmcv-lite==2.2.0
+	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps torchonn==0.0.8
 	touch $@
 
 clean:

@@ -13,6 +13,7 @@ from experiments.commands.bench_training import bench_training
 from experiments.commands.calibrate import calibrate
 from experiments.commands.chips import chips_app
 from experiments.commands.design import design
+from experiments.commands.draw import draw
 from experiments.commands.drift import drift
 from experiments.commands.finetune import finetune
 from experiments.commands.map import map_command
@@ -44,6 +45,7 @@ app.add_typer(chips_app, name="chips")
 app.command("map")(map_command)
 app.command()(calibrate)
 app.command()(drift)
+app.command()(draw)
 app.command()(finetune)
 app.command()(design)
 app.command()(predict)

@@ -135,3 +135,5 @@ POWER_STEP = 2e-6  # [mW]; difference of two powers that are written to 1 nW
 
 # Symmetry command.
 SHORTEST_RANDOM = 1.6  # Angstrom; random cells are refused below, so that all give a graph
+PHASE_ERROR = 1e-14  # relative; weights of the shipped model from phases or volts, measured 4.7e-15
+EXPORTED_CODES = 1e-3  # relative, upper bound from 16-bit codes; measured 4.1e-4

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from photonic.adapters._single_mesh import FloatArray, single_mesh
+from photonic.adapters.single_mesh import FloatArray, single_mesh
 from photonic.conventions import wrap_phase
 from photonic.layout import MeshLayout
 from photonic.phases import MeshPhases

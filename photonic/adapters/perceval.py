@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from photonic.adapters._single_mesh import SingleMesh, single_mesh
+from photonic.adapters.single_mesh import SingleMesh, single_mesh
 from photonic.conventions import TWO_PI, wrap_phase
 from photonic.layout import MeshLayout
 from photonic.phases import MeshPhases

@@ -1,20 +1,22 @@
 """Meshes as netlists of SAX, and the models that give them their matrix.
 
 A netlist is a plain dictionary of instances, connections and ports that YAML can hold. SAX brings
-couplers of its own, whose parameter is a power; the two models here keep the sign of i and the
-angles of ``conventions.py``.
+couplers of its own, whose parameter is a power; ``models`` keeps the sign of i and the angles of
+``conventions.py``.
 
 Source: flaport/sax 0.18.2, saxtypes/netlist.py.
 """
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
 
-from photonic.adapters._single_mesh import single_mesh
+from photonic.adapters.sax_models import models
+from photonic.adapters.single_mesh import single_mesh
 from photonic.layout import MeshLayout
+
+__all__ = ["Netlist", "models", "to_netlist"]
 
 Netlist = dict[str, Any]
 """Keys ``instances``, ``connections`` and ``ports``; strings, floats and dictionaries below."""
@@ -100,35 +102,3 @@ def to_netlist(
     for mode, phase in enumerate(settings.output_phase.tolist()):
         wiring.add(f"output_m{mode}", "phase_shifter", (mode,), {"phase": phase})
     return wiring.close()
-
-
-def models() -> dict[str, Callable[..., dict[tuple[str, str], Any]]]:
-    """SAX models of the components of ``to_netlist``.
-
-    Returns:
-        ``phase_shifter(phase)``: exp(i phase) from in0 to out0; ``coupler(splitting_angle,
-        insertion_loss_db)``: 10^(-insertion_loss_db / 20) C(splitting_angle) from in0, in1 to out0,
-        out1. Both are reciprocal and without reflection.
-    """
-    import jax.numpy as jnp
-    import sax
-
-    def phase_shifter(phase: float = 0.0) -> dict[tuple[str, str], Any]:
-        return sax.reciprocal({("in0", "out0"): jnp.exp(1j * phase)})
-
-    def coupler(
-        splitting_angle: float = math.pi / 4, insertion_loss_db: float = 0.0
-    ) -> dict[tuple[str, str], Any]:
-        amplitude = 10 ** (-insertion_loss_db / 20)
-        bar = amplitude * jnp.cos(splitting_angle) + 0j
-        cross = 1j * amplitude * jnp.sin(splitting_angle)
-        return sax.reciprocal(
-            {
-                ("in0", "out0"): bar,
-                ("in0", "out1"): cross,
-                ("in1", "out0"): cross,
-                ("in1", "out1"): bar,
-            }
-        )
-
-    return {"phase_shifter": phase_shifter, "coupler": coupler}

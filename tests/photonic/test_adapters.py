@@ -30,6 +30,7 @@ from tests.photonic.matrices import (
     random_normal,
     random_settings,
 )
+from tests.photonic.netlists import propagate
 from tests.tolerances import MESH_EPS, PEER_ANGLE_EPS, WRONG_CONVENTION
 
 both_meshes = pytest.mark.parametrize("mesh", MESH_KINDS)
@@ -170,28 +171,6 @@ def test_malformed_lists_are_refused(parts, message):
         replaced(beamsplitters, **parts)
 
 
-def propagate(netlist, num_modes):
-    """Matrix of a netlist without reflections, instance by instance from the input."""
-    fields = {}
-    for mode in range(num_modes):
-        fields[netlist["ports"][f"in_{mode}"]] = np.eye(num_modes, dtype=complex)[mode]
-    for name, instance in netlist["instances"].items():
-        settings = instance["settings"]
-        if instance["component"] == "phase_shifter":
-            block = np.exp(1j * np.array([[settings["phase"]]]))
-        else:
-            x = settings["splitting_angle"]
-            amplitude = 10 ** (-settings.get("insertion_loss_db", 0) / 20)
-            block = amplitude * np.array([[np.cos(x), 1j * np.sin(x)], [1j * np.sin(x), np.cos(x)]])
-        inputs = np.stack([fields.pop(f"{name},in{port}") for port in range(len(block))])
-        for port, output in enumerate(block @ inputs):
-            end = f"{name},out{port}"
-            fields[netlist["connections"].get(end, end)] = output
-    outputs = [fields.pop(netlist["ports"][f"out_{mode}"]) for mode in range(num_modes)]
-    assert not fields
-    return torch.from_numpy(np.stack(outputs))
-
-
 @given(layout=layouts, seed=seeds)
 def test_netlist_performs_the_mesh_and_survives_yaml(layout, seed):
     settings = random_settings(layout, seed)
@@ -242,8 +221,9 @@ def test_batches_of_phases_are_refused():
 
 def test_adapters_do_not_import_their_packages():
     modules = [module.__name__ for module in (perceval, sax)]
-    modules.append(from_interferometer.__module__)
-    peers = {"interferometer", "perceval", "sax", "jax"}
+    modules += [from_interferometer.__module__, "photonic.adapters.torchonn"]
+    modules.append("photonic.export_formats")
+    peers = {"interferometer", "perceval", "sax", "jax", "torchonn", "nidaqmx"}
     code = f"import sys, {', '.join(modules)}; assert not {peers} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True)
 
