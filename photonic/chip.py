@@ -7,7 +7,8 @@ A chip stores nothing but its key. Each method draws one effect for one named me
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,8 +28,12 @@ from photonic.impairments.phase_noise import phase_noise
 from photonic.layout import MeshLayout
 from photonic.mesh_errors import MeshErrors
 from photonic.randomness import keyed_generator
+from photonic.threads import call_all
 
 _Draw = NDArray[np.float64] | None
+
+SMALLEST_SHARE = 16_384
+"""Shifters from which effects are drawn on several threads."""
 
 
 @dataclass(frozen=True)
@@ -85,23 +90,40 @@ class Chip:
         """
         shifters = (*batch_shape, num_shifters)
         mzis = (*batch_shape, num_shifters // 2 if layout is None else layout.num_mzis)
-        offsets = (
-            self.bias(mesh, shifters, is_attenuator=layout is None),
-            self.drift(mesh, batch_shape, num_shifters),
-            self.static_phase_noise(mesh, shifters),
-            self.attenuator_noise(mesh, shifters) if layout is None else None,
-            self.shot_phase_noise(mesh, shifters, shot),
+        effects: dict[str, Callable[[], _Draw]] = {
+            "gamma": lambda: self._drive_factors(mesh, shifters),
+            "stuck": lambda: self.failures(mesh, shifters),
+            "insertion_loss_db": lambda: self.insertion_losses(mesh, mzis),
+            "offset": lambda: self._offsets(mesh, layout, shifters, shot),
+            "coupler_error": lambda: self.coupler_errors(mesh, mzis),
+            "arm_loss_db": lambda: self._arm_losses(mesh, layout, mzis),
+        }
+        # Of two threads one draws the factors and the other the offsets, which take longest.
+        is_small = math.prod(shifters) < SMALLEST_SHARE
+        draws = call_all(list(effects.values()), grain=len(effects) if is_small else 1)
+        tensors = (None if draw is None else torch.from_numpy(draw) for draw in draws)
+        return MeshErrors(**dict(zip(effects, tensors, strict=True)))
+
+    def _drive_factors(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
+        return _product((self.gamma_factors(mesh, shape), self.ageing(mesh, shape)))
+
+    def _offsets(
+        self, mesh: str, layout: MeshLayout | None, shape: tuple[int, ...], shot: int
+    ) -> _Draw:
+        is_attenuator = layout is None
+        return _sum(
+            (
+                self.bias(mesh, shape, is_attenuator=is_attenuator),
+                self.drift(mesh, shape[:-1], shape[-1]),
+                self.static_phase_noise(mesh, shape),
+                self.attenuator_noise(mesh, shape) if is_attenuator else None,
+                self.shot_phase_noise(mesh, shape, shot),
+            )
         )
+
+    def _arm_losses(self, mesh: str, layout: MeshLayout | None, shape: tuple[int, ...]) -> _Draw:
         edges = None if layout is None else edge_losses(layout, self.hardware.edge_loss_db)
-        draws = (
-            _product((self.gamma_factors(mesh, shifters), self.ageing(mesh, shifters))),
-            self.failures(mesh, shifters),
-            _sum(offsets),
-            self.coupler_errors(mesh, mzis),
-            self.insertion_losses(mesh, mzis),
-            _sum((self.arm_losses(mesh, mzis), _broadcast(edges, batch_shape))),
-        )
-        return MeshErrors(*(None if draw is None else torch.from_numpy(draw) for draw in draws))
+        return _sum((self.arm_losses(mesh, shape), _broadcast(edges, shape[:-1])))
 
     def gamma_factors(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
         """``shape`` factors on the driven phases; see ``impairments.gamma``."""

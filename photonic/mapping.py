@@ -11,8 +11,12 @@ from photonic.decomposition import decompose
 from photonic.layout import MeshLayout
 from photonic.program import Program
 from photonic.singular_order import SingularOrder, reorder_factors
+from photonic.threads import share
 
 # Shapes: R, C rows and columns of tiles, m x n one tile, r = min(m, n).
+
+SMALLEST_SHARE = 16_384
+"""Matrix entries worth a thread of their own."""
 
 
 def map_linear(
@@ -48,7 +52,7 @@ def map_linear(
     matrix = _checked_weight(weight)
     rows, columns = _tile_shape(matrix, tile)
     tiles = _split(matrix, rows, columns)
-    u, singular, vt = torch.linalg.svd(tiles, full_matrices=True)
+    u, singular, vt = _factors(tiles)
     scale = singular[..., 0].clone()
     is_zero = scale == 0
     u, vt = _fix_signs(u, vt)
@@ -99,6 +103,23 @@ def _split(matrix: Tensor, rows: int, columns: int) -> Tensor:
     padded = matrix.new_zeros(grid_rows * rows, grid_columns * columns)
     padded[: matrix.shape[0], : matrix.shape[1]] = matrix
     return padded.reshape(grid_rows, rows, grid_columns, columns).transpose(1, 2)
+
+
+def _factors(tiles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Full U, S and V^T of (R, C, m, n) tiles, shared among threads: LAPACK takes one at a time."""
+    grid, (rows, columns) = tiles.shape[:2], tiles.shape[2:]
+    flat = tiles.reshape(-1, rows, columns)
+    u = flat.new_empty(len(flat), rows, rows)
+    singular = flat.new_empty(len(flat), min(rows, columns))
+    vt = flat.new_empty(len(flat), columns, columns)
+
+    def work(first: int, last: int) -> None:
+        found = torch.linalg.svd(flat[first:last], full_matrices=True)
+        for whole, part in zip((u, singular, vt), found, strict=True):
+            whole[first:last] = part
+
+    share(work, len(flat), grain=max(1, SMALLEST_SHARE // (rows * columns)))
+    return tuple(part.unflatten(0, grid) for part in (u, singular, vt))
 
 
 def _fix_signs(u: Tensor, vt: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,12 +8,15 @@ depend on the number of threads, because an item does not know which thread it r
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
+from typing import TypeVar
 
 import numba
 import torch
+
+_Result = TypeVar("_Result")
 
 
 def num_threads() -> int:
@@ -41,6 +44,23 @@ def share(work: Callable[[int, int], None], num_items: int, *, grain: int = 1) -
         errors = [error for other in others if (error := other.exception())]
     for error in errors:
         raise error
+
+
+def call_all(tasks: Sequence[Callable[[], _Result]], *, grain: int = 1) -> list[_Result]:
+    """Results of independent tasks in order, neighbours in the list on the same thread.
+
+    Args:
+        tasks: release the interpreter lock for most of their time.
+        grain: fewest tasks worth a thread.
+    """
+    results: dict[int, _Result] = {}
+
+    def work(first: int, last: int) -> None:
+        for number in range(first, last):
+            results[number] = tasks[number]()
+
+    share(work, len(tasks), grain=grain)
+    return [results[number] for number in range(len(tasks))]
 
 
 @lru_cache(maxsize=1)
