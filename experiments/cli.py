@@ -9,13 +9,17 @@ from typing import Annotated
 
 import typer
 
+from experiments.commands.bench_graphs import bench_graphs
 from experiments.commands.bench_training import bench_training
 from experiments.commands.calibrate import calibrate
 from experiments.commands.chips import chips_app
 from experiments.commands.design import design
+from experiments.commands.diff import diff
 from experiments.commands.draw import draw
 from experiments.commands.drift import drift
+from experiments.commands.export import export
 from experiments.commands.finetune import finetune
+from experiments.commands.import_chip import import_chip
 from experiments.commands.map import map_command
 from experiments.commands.options import (
     DEFAULT_AUXILIARY,
@@ -29,6 +33,7 @@ from experiments.commands.predict import predict
 from experiments.commands.presets import presets
 from experiments.commands.robustness import robustness
 from experiments.commands.sweep import sweep
+from experiments.commands.verify import verify
 
 app = typer.Typer(
     name="lightframe",
@@ -39,6 +44,7 @@ app = typer.Typer(
 )
 
 bench_app = typer.Typer(help="Measure speed and memory.", no_args_is_help=True)
+bench_app.command("graphs")(bench_graphs)
 bench_app.command("training")(bench_training)
 app.add_typer(bench_app, name="bench")
 app.add_typer(chips_app, name="chips")
@@ -52,6 +58,10 @@ app.command()(predict)
 app.command()(presets)
 app.command()(robustness)
 app.command()(sweep)
+app.command()(export)
+app.command()(verify)
+app.command()(diff)
+app.command("import")(import_chip)
 
 
 @app.command()
@@ -151,30 +161,6 @@ def sensitivity(
 
     jobs.sensitivity(mapped, phase_std, out)
     console.print(f"slopes of layers and interferometers: {out}")
-
-
-@app.command()
-def export(mapped: Mapped, out: Out) -> None:
-    """Write phases, volts and DAC codes of every shifter as JSON and CSV."""
-    from experiments import jobs
-    from experiments.console import console
-
-    jobs.export(mapped, out)
-    console.print(f"chip files: {out}")
-
-
-@app.command()
-def verify(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="Directory written by export.")],
-    checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
-) -> None:
-    """Rebuild all weights from chip files alone and compare them with a checkpoint."""
-    from experiments import jobs
-    from experiments.console import print_verification
-
-    errors = jobs.verify(directory, checkpoint)
-    print_verification(errors)
-    jobs.require_same_weights(errors)
 
 
 @bench_app.command("core")

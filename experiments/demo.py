@@ -10,6 +10,12 @@ from pathlib import Path
 import xarray as xr
 
 from experiments import jobs
+from experiments.chip_bundle import (
+    ExportRequest,
+    export_bundle,
+    require_same_weights,
+    verify_bundle,
+)
 from experiments.console import (
     console,
     print_largest_errors,
@@ -79,10 +85,10 @@ def run_demo(out: Path | None, *, is_quick: bool) -> Path:
 
     console.rule("6  Phase settings for the chip")
     if not (place / "export").exists():
-        jobs.export(place / "mapped", place / "export")
-    errors = jobs.verify(place / "export", CHECKPOINT)
-    print_largest_errors(errors)
-    jobs.require_same_weights(errors)
+        export_bundle(place / "mapped", ExportRequest(), place / "export", jobs.command_line())
+    report = verify_bundle(place / "export", CHECKPOINT, has_prediction=False)
+    print_largest_errors(report.errors)
+    require_same_weights(report)
 
     path = output.finish()
     console.rule(f"Done in {time.perf_counter() - start:.0f} s")

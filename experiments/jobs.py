@@ -1,4 +1,4 @@
-"""The jobs behind the commands: map, sweep, drift, export, verify, train; with progress shown."""
+"""The jobs behind the commands: map, sweep, drift, train; with progress shown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
 
 from experiments.accuracy import Accuracy, accuracy_table, write_accuracy
@@ -26,7 +25,6 @@ from experiments.evaluation import HeldOut, chip_predictions, digital_prediction
 from experiments.mapped import (
     MappedModel,
     MappingSettings,
-    dense_layers,
     load_mapped,
     map_model,
     save_mapped,
@@ -51,10 +49,6 @@ from models.elements import element_table
 from models.labels import Label
 from models.model import CrystalModel
 from photonic import Chip, HardwareConfig, hardware_names, load_hardware
-from photonic.chipfile import export_program, verify_export
-
-MAX_PHASE_ERROR = 1e-9
-"""Relative error of weights rebuilt from stored phases; rounding gives about 1e-15."""
 
 
 def command_line() -> str:
@@ -321,49 +315,6 @@ def _changes(hardware: HardwareConfig, base: HardwareConfig) -> dict[str, Any]:
     known = base.model_dump(mode="json")
     fields = hardware.model_dump(mode="json")
     return {name: value for name, value in fields.items() if value != known[name]}
-
-
-def export(directory: Path, out: Path) -> Path:
-    """Write the chip files of a mapped model."""
-    mapped = load_mapped(directory)
-    record = RunRecord.capture(
-        command_line(), mapped.record.config, mapped.record.seed, mapped.record.data_sha256
-    )
-    provenance = {"version": record.versions["lightframe"], **record.model_dump(mode="json")}
-    with console.status("Writing phase settings"):
-        return export_program(
-            list(mapped.programs.values()),
-            mapped.hardware,
-            out,
-            provenance=provenance,
-        )
-
-
-def verify(directory: Path, checkpoint: str) -> dict[str, dict[str, float | None]]:
-    """Relative errors of all weights rebuilt from chip files against those of a checkpoint.
-
-    Raises:
-        ChipFileError: if the files are damaged.
-        ValueError: if their layers are not those of the checkpoint.
-    """
-    model = load_checkpoint(checkpoint)
-    weights = {name: layer.weight.to(torch.float64) for name, layer in dense_layers(model.network)}
-    with console.status("Rebuilding weights from the files"):
-        return verify_export(directory, weights)
-
-
-def require_same_weights(errors: dict[str, dict[str, float | None]]) -> None:
-    """Refuse files whose phases are not those of the weights they were compared with.
-
-    Raises:
-        ValueError: naming the worst layer.
-    """
-    layer = max(errors, key=lambda name: errors[name]["phase"])
-    if errors[layer]["phase"] > MAX_PHASE_ERROR:
-        raise ValueError(
-            f"the files do not hold the weights of this checkpoint: {layer} differs by "
-            f"{errors[layer]['phase']:.1e}"
-        )
 
 
 def sensitivity(directory: Path, phase_std: float, out: Path) -> list[LayerSensitivity]:

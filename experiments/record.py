@@ -19,7 +19,6 @@ _PACKAGES = (
     "scipy",
     "pymatgen",
     "spglib",
-    "vesin",
     "safetensors",
     "scikit-learn",
     "xarray",

@@ -1,10 +1,14 @@
 """Shared fixtures: hypothesis profiles and the two real dtypes."""
 
 import os
+import tempfile
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+
+# Graphs of tests stay out of the user's cache.
+os.environ.setdefault("LIGHTFRAME_CACHE", tempfile.mkdtemp(prefix="lightframe-tests-"))
 
 settings.register_profile("dev", max_examples=25, deadline=None)
 settings.register_profile(

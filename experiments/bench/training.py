@@ -24,7 +24,6 @@ from experiments.training_info import TrainingInfo
 from models.batch import GraphBatch, collate
 from models.checkpoint import load_checkpoint
 from models.datasets import load_dataset
-from models.graph import build_graph
 from models.model import CrystalModel
 from photonic import HardwareConfig
 
@@ -126,7 +125,7 @@ def sample_data(model: CrystalModel, count: int) -> TrainingData:
     none = np.arange(0)
     return TrainingData(
         tuple(f"{name}/{datasets[name].ids[i]}" for name, i in chosen),
-        tuple(build_graph(datasets[name].crystals[i], model.graph_settings) for name, i in chosen),
+        tuple(model.graph(datasets[name].crystals[i]) for name, i in chosen),
         model.labels,
         targets,
         np.arange(count),

@@ -1,42 +1,36 @@
-"""The neutral record of a programmed chip: what the JSON files hold, as validated models.
+"""The record of a programmed chip: what the JSON files hold, as validated models.
 
 The JSON Schemas beside this file are generated from these models (``json_schemas``).
 """
 
+from __future__ import annotations
+
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from photonic.drive import phase_full_scale
+from photonic.drive_laws.branch import Branch
+from photonic.drive_laws.records import LawRecord
 from photonic.hardware import HardwareConfig
 from photonic.layout import MeshLayout
-from photonic.mesh_state import MESHES
 
-PROGRAM_SCHEMA = "lightframe.chip-program"
+BUNDLE_SCHEMA = "lightframe.chip-bundle"
 LAYER_SCHEMA = "lightframe.chip-layer"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST_FILE = "manifest.json"
 MANIFEST_HASH_FILE = "manifest.json.sha256"
+CSV_FILE = "chip.csv"
+HDF5_FILE = "chip.h5"
 
-CSV_COLUMNS = (
-    *("id", "column", "mode", "role", "phase_rad", "phase_cmd_rad", "voltage_v", "dac_code"),
-    *("channel", "tile_row", "tile_col", "mesh", "mzi"),
-)
-"""Columns of a layer's CSV file; voltage_v, dac_code and mzi may be empty."""
-
-UNITS = {
-    "phase_rad": "rad, target phase in [0, 2 pi)",
-    "phase_cmd_rad": "rad, commanded phase, solved for crosstalk if the hardware says so",
-    "voltage_v": "V, null if the drive law is not known",
-    "dac_code": "integer, null if the drive is continuous",
-    "channel": "index within one tile: V, sigma, U, each theta, phi, out",
-    "scale": "factor of Re(U diag(sigma) V), by tile row and tile column",
-}
+MAX_MODES = 4096
+"""Modes of a mesh."""
+MAX_SHIFTERS = 2**31 - 1
+"""Shifters of a chip."""
 
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-_Count = Annotated[int, Field(ge=1)]
-_Index = Annotated[int, Field(ge=0)]
+_Count = Annotated[int, Field(ge=1, le=MAX_SHIFTERS)]
+_Index = Annotated[int, Field(ge=0, le=MAX_SHIFTERS)]
+_NotNegative = Annotated[float, Field(ge=0)]
 
 
 class ChipFileError(ValueError):
@@ -72,16 +66,6 @@ class Convention(_Record):
     """A screen of output phases follows the last column."""
 
 
-CONVENTION = Convention(
-    phi_side="in",
-    arm="single",
-    cross_at_theta=0,
-    mode_zero="top",
-    time_sign="+",
-    output_screen=True,
-)
-
-
 class Creator(_Record):
     """Program that wrote the files."""
 
@@ -93,46 +77,66 @@ class Creator(_Record):
     """Commit of its source."""
 
 
-class DriveLaw(_Record):
-    """Laws between phase, voltage and code, in words and numbers."""
+class DriveWords(_Record):
+    """Laws between phase, drive and code, in words and numbers."""
 
-    voltage: str
-    """phase_cmd_rad from voltage_v."""
+    drive: str
+    """phase_cmd_rad from drive_v or drive_ma."""
     code: str
-    """phase_cmd_rad from dac_code."""
+    """phase_cmd_rad or drive from dac_code."""
     crosstalk: str
-    """phase_rad from phase_cmd_rad."""
+    """phase_rad from phase_cmd_rad and bias_rad."""
     phase_full_scale_rad: float
     """Phase of the largest code of a phase-uniform converter."""
+
+
+class DrawnChip(_Record):
+    """The simulated device that the settings were calibrated on; it can be drawn again."""
+
+    seed: Annotated[int, Field(ge=0)]
+    """Seed of its draws."""
+    index: _Index
+    """Number of the chip within the calibration."""
+    methods: list[str]
+    """Remedies of the calibration."""
 
 
 class Layout(_Record):
     """Wiring of a mesh."""
 
     kind: str
-    """clements or reck."""
-    num_modes: _Count
+    """clements, reck, rectangular or butterfly."""
+    num_modes: Annotated[int, Field(ge=1, le=MAX_MODES)]
     """Number of waveguides."""
+    depth: Annotated[int, Field(ge=0, le=4 * MAX_MODES)] | None = None
+    """Columns of a rectangular mesh."""
 
     def wiring(self) -> MeshLayout:
         """The layout with its interferometers."""
-        return MeshLayout(self.kind, self.num_modes)
+        return MeshLayout(self.kind, self.num_modes, self.depth)
 
 
 class FileEntry(_Record):
-    """A file of the folder and its hash."""
+    """A file of the folder, its size and its hash."""
 
-    path: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
+    path: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$")]
     """Plain file name."""
+    num_bytes: _Index
+    """Its size."""
     sha256: _Sha256
     """SHA-256 of its bytes."""
 
 
-class LayerEntry(_Record):
-    """One layer: its tile grid, wiring, scales and files."""
+class LayerGrid(_Record):
+    """One layer: its tile grid, wiring and scales."""
 
     name: str
     """Name of the layer."""
+    first_id: _Index
+    """Number of its first shifter; ids count over the layers, in each over tile rows, tile columns
+    and the shifters of a tile."""
+    num_shifters: _Count
+    """Number of its shifters."""
     out_features: _Count
     """Rows of the weight."""
     in_features: _Count
@@ -145,139 +149,140 @@ class LayerEntry(_Record):
     """Mesh that light meets last."""
     v_layout: Layout
     """Mesh that light meets first."""
-    scale: list[list[Annotated[float, Field(ge=0)]]]
-    """Digital factor of each tile."""
+    scale: list[list[_NotNegative]]
+    """Digital factor of each tile, by tile row and tile column."""
     source_matrix_sha256: _Sha256
     """Hash of the target weight: float64, little endian, row by row."""
-    json_file: FileEntry
-    """Settings, columnar."""
-    csv_file: FileEntry
-    """The same settings, one shifter per line."""
 
     @property
     def num_attenuators(self) -> int:
         """Attenuators per tile."""
         return min(self.u_layout.num_modes, self.v_layout.num_modes)
 
+    @property
+    def num_tiles(self) -> int:
+        """Tiles of the layer."""
+        return self.tile_rows * self.tile_cols
 
-class Manifest(_Record):
-    """Everything but the settings."""
 
-    schema_name: Literal["lightframe.chip-program"] = Field(alias="schema")
+class LayerEntry(LayerGrid):
+    """A layer with its file."""
+
+    json_file: FileEntry
+    """Settings of the layer, columnar."""
+
+
+class Header(_Record):
+    """What holds for all layers."""
+
+    schema_name: Literal["lightframe.chip-bundle"] = Field(alias="schema")
     """Name of this format."""
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     """Version of this format."""
     created_by: Creator
     """Program that wrote the files."""
     provenance: dict[str, JsonValue]
     """What the caller says about the origin of the weights."""
-    units: dict[str, str]
-    """Meaning of each column."""
+    checkpoint_sha256: dict[str, _Sha256] | None
+    """Hash of each file of the checkpoint; null if the weights come from elsewhere."""
     convention: Convention
     """Meaning of the phases."""
+    convention_text: list[str]
+    """The same in words."""
+    units: dict[str, str]
+    """Meaning and unit of each column."""
     hardware: HardwareConfig
     """Description of the chip, with sources."""
-    drive: DriveLaw
+    drive: DriveWords
     """Laws of the drive."""
+    branch: Branch
+    """Which of the drives with the same phase modulo 2 pi was chosen."""
+    is_clipped: bool
+    """Phases out of reach were replaced by the nearest ones; see ``clipped`` of each layer."""
+    chip: DrawnChip | None
+    """Simulated device that the settings are calibrated for; null for the data sheet."""
+    num_shifters: _Count
+    """Shifters of all layers."""
+
+
+class Manifest(Header):
+    """Everything but the settings."""
+
     layers: list[LayerEntry]
     """Layers in the order of the network."""
+    csv_file: FileEntry
+    """All shifters, one per line."""
+    hdf5_file: FileEntry | None
+    """All shifters as HDF5 datasets; null if it was not asked for."""
 
 
 class ShifterTable(_Record):
-    """Shifters of one tile, in the order of the channels."""
+    """Shifters of one tile."""
 
-    mesh: list[Literal["V", "sigma", "U"]]
-    """Mesh that the shifter belongs to."""
-    role: list[Literal["theta", "phi", "out"]]
-    """Internal, external or output phase."""
+    matrix: list[Literal["V", "sigma", "U"]]
+    """Mesh that the shifter belongs to; sigma are the attenuators between V and U."""
+    role: list[Literal["theta", "phi", "output", "attenuator_theta", "attenuator_phi"]]
+    """Internal or external phase of an interferometer, or output phase."""
     mzi: list[_Index | None]
-    """Interferometer within the mesh; null for the output screen."""
-    mode: list[_Index]
+    """Interferometer within the mesh; null for the output phases."""
+    top_mode: list[_Index]
     """(Upper) mode."""
-    column: list[_Index]
-    """Column; the output screen follows the last one."""
+    mesh_column: list[_Index]
+    """Column; the output phases follow the last one."""
+
+
+class Status(_Record):
+    """Shifters that do not work, by id; all others are ok."""
+
+    stuck: list[_Index]
+    """Held at some phase, whatever is asked for."""
+    dead: list[_Index]
+    """Without heater; written with drive 0."""
 
 
 class LayerRecord(_Record):
-    """Settings of one layer; value lists run over tile rows, tile columns, channels."""
+    """Settings of one layer; value lists run over tile rows, tile columns, shifters of a tile."""
 
     schema_name: Literal["lightframe.chip-layer"] = Field(alias="schema")
     """Name of this format."""
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     """Version of this format."""
     name: str
     """Name of the layer."""
+    first_id: _Index
+    """Number of the first shifter; the others follow."""
     shifters: ShifterTable
-    """Shifters of one tile."""
+    """Shifters of one tile; all tiles of a layer are wired alike."""
+    calibration: list[LawRecord]
+    """Calibration laws with coefficients; empty if none is known. Later ones override earlier."""
     phase_rad: list[float]
-    """Target phases."""
-    phase_cmd_rad: list[float]
-    """Commanded phases."""
-    voltage_v: list[float] | None
-    """Heater voltages."""
-    dac_code: list[_Index] | None
-    """Converter codes."""
-
-
-_CROSSTALK = {
-    "lattice": "U, V: phase_rad = phase_cmd_rad + crosstalk (sum over neighbours), modulo 2 pi",
-    "distance": "U, V: phase_rad = Omega phase_cmd_rad, modulo 2 pi, Omega by the law of distance",
-    "matrix": "U, V: phase_rad = crosstalk_rows phase_cmd_rad, modulo 2 pi",
-}
-
-
-def drive_law(hardware: HardwareConfig) -> DriveLaw:
-    """The laws of a hardware, written out for readers without this program."""
-    law = "phase_cmd_rad = pi (voltage_v/v_pi_v)^2"
-    if hardware.heater_quadratic_rad_per_v2 is not None:
-        law = (
-            "phase_cmd_rad = heater_quadratic_rad_per_v2 voltage_v^2 "
-            "+ heater_quartic_rad_per_v4 voltage_v^4"
-        )
-    if hardware.dac_bits is None:
-        code = "none: the drive is continuous"
-    elif hardware.dac_mode == "voltage":
-        code = "voltage_v = v_max_v dac_code/(2^dac_bits - 1)"
-    else:
-        code = "phase_cmd_rad = phase_full_scale_rad dac_code/(2^dac_bits - 1)"
-    return DriveLaw(
-        voltage=law if hardware.has_drive_law else "not known",
-        code=code,
-        crosstalk=_CROSSTALK[hardware.crosstalk_law]
-        if hardware.is_precompensated
-        else "phase_rad = phase_cmd_rad",
-        phase_full_scale_rad=phase_full_scale(hardware),
-    )
-
-
-def shifter_table(u_layout: MeshLayout, v_layout: MeshLayout) -> ShifterTable:
-    """Shifters of one tile: V, sigma, U, each theta, phi, out (none for sigma).
-
-    Args:
-        u_layout: mesh that light meets last.
-        v_layout: mesh that light meets first.
-    """
-    rank = min(u_layout.num_modes, v_layout.num_modes)
-    sites = {
-        "V": (v_layout.mode, v_layout.column, v_layout.num_modes, v_layout.num_columns),
-        "sigma": (np.arange(rank), np.zeros(rank, dtype=int), 0, 1),
-        "U": (u_layout.mode, u_layout.column, u_layout.num_modes, u_layout.num_columns),
-    }
-    table: dict[str, list[Any]] = {name: [] for name in ShifterTable.model_fields}
-    for mesh in MESHES:
-        mode, column, num_outputs, last = sites[mesh]
-        count = len(mode)
-        table["mesh"] += [mesh] * (2 * count + num_outputs)
-        table["role"] += ["theta"] * count + ["phi"] * count + ["out"] * num_outputs
-        table["mzi"] += [*range(count), *range(count), *[None] * num_outputs]
-        table["mode"] += [*mode.tolist(), *mode.tolist(), *range(num_outputs)]
-        table["column"] += [*column.tolist(), *column.tolist(), *[last] * num_outputs]
-    return ShifterTable(**table)
+    """Phase that the light should meet [rad], in [0, 2 pi)."""
+    phase_cmd_rad: list[_NotNegative]
+    """Phase that the heater is driven for [rad], above its bias; may exceed 2 pi."""
+    bias_rad: float | list[float]
+    """Phase without drive [rad]; one number if it is the same for all."""
+    drive_v: list[_NotNegative | None] | None
+    """Heater voltage [V]; null if it is not known."""
+    drive_ma: list[_NotNegative | None] | None
+    """Heater current [mA]; null if it is not known."""
+    power_mw: list[_NotNegative | None] | None
+    """Heater power [mW]; null if it is not known."""
+    dac_code: list[Annotated[int, Field(ge=0)]] | None
+    """Converter code; null if the drive is continuous."""
+    dac_module: list[_Index]
+    """Driver module."""
+    dac_channel: list[_Index]
+    """Channel within the module."""
+    status: Status
+    """Shifters that do not work."""
+    clipped: list[_Index]
+    """Ids whose phase was out of reach and was replaced by the nearest one."""
 
 
 def json_schemas() -> dict[str, dict[str, Any]]:
     """JSON Schema of the manifest and of a layer file, by name of the shipped schema file."""
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
     return {
-        "manifest.schema.json": Manifest.model_json_schema(),
-        "layer.schema.json": LayerRecord.model_json_schema(),
+        "manifest.schema.json": dialect | Manifest.model_json_schema(),
+        "layer.schema.json": dialect | LayerRecord.model_json_schema(),
     }

@@ -1,139 +1,138 @@
-"""Weights rebuilt from chip files alone, and their distance from the weights that were meant."""
+"""Verification of a bundle from its files alone."""
 
+from __future__ import annotations
+
+import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from photonic.chipfile.reader import ChipExport, read_export
-from photonic.chipfile.records import LayerEntry, LayerRecord
-from photonic.drive import code_to_phase, voltage_to_phase
-from photonic.hardware import HardwareConfig
-from photonic.impairments.crosstalk import apply_crosstalk
-from photonic.layout import MeshLayout
-from photonic.mesh_state import MESHES, MeshState
-from photonic.phases import MeshPhases
-from photonic.program import Program
-from photonic.realisation import weight_from_states
+from photonic.chipfile.checks import check_physics
+from photonic.chipfile.csv_table import csv_chunks
+from photonic.chipfile.layer import ChipExport
+from photonic.chipfile.reader import csv_sha256, read_export
+from photonic.chipfile.rebuild import (
+    SOURCES,
+    RebuiltLayer,
+    Source,
+    drawn_chip,
+    has_source,
+    rebuild_layers,
+    weights_on_chip,
+)
+from photonic.chipfile.records import ChipFileError
 
-Source = Literal["phase", "voltage", "code"]
-SOURCES: tuple[Source, ...] = ("phase", "voltage", "code")
-"""Columns that weights can be rebuilt from."""
-
-_Floats = NDArray[np.float64]
+PASSIVITY = 1e-9
+"""Excess of the largest singular value over 1; rounding gives about 1e-15."""
 
 
-def rebuild_weights(export: ChipExport, source: Source = "phase") -> dict[str, Tensor]:
-    """Weights that follow from the files: column -> phases -> transfer matrices -> weights.
+@dataclass(frozen=True, eq=False)
+class Verification:
+    """What the files of a bundle say, and how far it is from what was meant."""
 
-    Voltages and codes go through the drive law of the manifest; with pre-compensation the heaters'
-    crosstalk turns commands into phases.
+    export: ChipExport
+    """Content of the files."""
+    weights: dict[Source, dict[str, Tensor]]
+    """By column, the (out_features, in_features) float64 weight of each layer."""
+    chip_weights: Mapping[str, Tensor] | None
+    """Weights on the device that the settings were calibrated for; None for the data sheet."""
+    largest_singular_value: float
+    """Over all tiles and columns; at most 1 for passive optics."""
+
+    def errors(self, weights: Mapping[str, Tensor]) -> dict[str, dict[Source, float | None]]:
+        """Relative errors norm(W~ - W)/norm(W) of rebuilt weights.
+
+        Args:
+            weights: (out_features, in_features) weight of every layer, by name.
+
+        Returns:
+            By layer and source; None where the files have no such column. A weight of norm 0 gives
+            the absolute error.
+
+        Raises:
+            ValueError: if layers or shapes are not those of ``weights``.
+        """
+        self._check_layers(weights)
+        return {
+            name: {
+                source: relative_error(self.weights[source][name], weights[name])
+                if source in self.weights
+                else None
+                for source in SOURCES
+            }
+            for name in weights
+        }
+
+    def chip_errors(self, weights: Mapping[str, Tensor]) -> dict[str, float] | None:
+        """Relative errors on the device of the calibration; None for the data sheet."""
+        if self.chip_weights is None:
+            return None
+        self._check_layers(weights)
+        return {n: relative_error(self.chip_weights[n], w) for n, w in weights.items()}
+
+    def _check_layers(self, weights: Mapping[str, Tensor]) -> None:
+        known = {layer.name: layer.grid for layer in self.export.layers}
+        if known.keys() != weights.keys():
+            one_side = sorted(known.keys() ^ weights.keys())
+            raise ValueError(f"layers differ: {one_side} are on one side only")
+        for name, grid in known.items():
+            shape = grid.out_features, grid.in_features
+            if tuple(weights[name].shape) != shape:
+                raise ValueError(
+                    f"layer {name!r} is {shape} in the files, {tuple(weights[name].shape)} here"
+                )
+
+
+def verify_export(folder: str | Path) -> Verification:
+    """Check a bundle and rebuild its weights.
+
+    Hashes and schema; the CSV file holds the numbers of the JSON files; ranges and agreement of all
+    columns (``check_physics``); passive tiles. ``Verification.errors`` compares with weights.
 
     Args:
-        export: content of the files.
-        source: column to start from: "phase" (phase_rad), "voltage" (voltage_v) or "code"
-            (dac_code).
+        folder: folder of a bundle.
 
     Returns:
-        (out_features, in_features) float64 weight of each layer.
-
-    Raises:
-        ValueError: if the column is absent.
-    """
-    layers = zip(export.manifest.layers, export.layers, strict=True)
-    hardware = export.manifest.hardware
-    return {entry.name: _rebuild(entry, record, hardware, source) for entry, record in layers}
-
-
-def verify_export(
-    folder: str | Path, weights: Mapping[str, Tensor]
-) -> dict[str, dict[Source, float | None]]:
-    """Relative errors norm(W~ - W)/norm(W) of the weights rebuilt from the files.
-
-    Args:
-        folder: folder of chip files.
-        weights: (out_features, in_features) weight of every layer, by name.
-
-    Returns:
-        By layer and source; None where the files have no such column. A weight of norm 0 gives the
-        absolute error.
+        Content and rebuilt weights.
 
     Raises:
         ChipFileError: if the files must not be used.
-        ValueError: if the layers are not those of ``weights``.
     """
     export = read_export(folder)
-    names = {entry.name for entry in export.manifest.layers}
-    if names != weights.keys():
-        raise ValueError(f"layers differ: {sorted(names ^ weights.keys())} are on one side only")
-    errors: dict[str, dict[Source, float | None]] = {
-        entry.name: dict.fromkeys(SOURCES) for entry in export.manifest.layers
-    }
+    digest = hashlib.sha256()
+    for chunk in csv_chunks(export):
+        digest.update(chunk)
+    if digest.hexdigest() != csv_sha256(folder):
+        raise ChipFileError("chip.csv: does not hold the numbers of the JSON files")
+    check_physics(export)
+    weights: dict[Source, dict[str, Tensor]] = {}
+    largest = 0.0
     for source in SOURCES:
-        if all(_column(record, source) is not None for record in export.layers):
-            for name, rebuilt in rebuild_weights(export, source).items():
-                errors[name][source] = _relative_error(rebuilt, weights[name])
-    return errors
+        if not has_source(export, source):
+            continue
+        rebuilt = rebuild_layers(export.layers, export.header.hardware, source)
+        names = [layer.name for layer in export.layers]
+        largest = max(largest, *map(_largest_singular_value, names, rebuilt))
+        weights[source] = {name: r.weight for name, r in zip(names, rebuilt, strict=True)}
+    chip = drawn_chip(export)
+    on_chip = None if chip is None else weights_on_chip(export, chip)
+    return Verification(export, weights, on_chip, largest)
 
 
-def _relative_error(rebuilt: Tensor, weight: Tensor) -> float:
+def relative_error(rebuilt: Tensor, weight: Tensor) -> float:
+    """norm(rebuilt - weight)/norm(weight); the absolute error if the weight is 0."""
     target = weight.detach().to("cpu", rebuilt.dtype)
     error, norm = torch.linalg.norm(rebuilt - target).item(), torch.linalg.norm(target).item()
     return error / norm if norm else error
 
 
-def _column(record: LayerRecord, source: Source) -> list[float] | list[int] | None:
-    columns = {"phase": record.phase_rad, "voltage": record.voltage_v, "code": record.dac_code}
-    return columns[source]
-
-
-def _rebuild(
-    entry: LayerEntry, record: LayerRecord, hardware: HardwareConfig, source: Source
-) -> Tensor:
-    u_layout, v_layout = entry.u_layout.wiring(), entry.v_layout.wiring()
-    phases = _split(entry, record, _phases(record, hardware, source))
-    if source != "phase" and hardware.is_precompensated:
-        for mesh, layout in (("V", v_layout), ("U", u_layout)):
-            phases[mesh] = apply_crosstalk(phases[mesh], layout, hardware)
-    theta = phases["sigma"][..., : entry.num_attenuators]
-    program = Program(
-        name=entry.name,
-        out_features=entry.out_features,
-        in_features=entry.in_features,
-        u_layout=u_layout,
-        v_layout=v_layout,
-        u=_mesh_phases(u_layout, phases["U"]),
-        v=_mesh_phases(v_layout, phases["V"]),
-        attenuation=torch.from_numpy(np.abs(np.sin(theta / 2))),
-        scale=torch.tensor(entry.scale, dtype=torch.float64),
-    )
-    return weight_from_states(
-        program, {mesh: MeshState(torch.from_numpy(phases[mesh])) for mesh in MESHES}
-    )
-
-
-def _phases(record: LayerRecord, hardware: HardwareConfig, source: Source) -> _Floats:
-    """Phases of one column, all tiles, before crosstalk."""
-    values = _column(record, source)
-    if values is None:
-        raise ValueError(f"layer {record.name!r} has no column for source {source!r}")
-    if source == "phase":
-        return np.array(values)
-    convert = voltage_to_phase if source == "voltage" else code_to_phase
-    return convert(np.array(values), hardware)
-
-
-def _split(entry: LayerEntry, record: LayerRecord, phases: _Floats) -> dict[str, _Floats]:
-    """Phases by mesh, (tile_rows, tile_cols, S) each."""
-    tiles = phases.reshape(entry.tile_rows, entry.tile_cols, -1)
-    mesh_of_channel = np.array(record.shifters.mesh)
-    return {mesh: np.ascontiguousarray(tiles[..., mesh_of_channel == mesh]) for mesh in MESHES}
-
-
-def _mesh_phases(layout: MeshLayout, flat: _Floats) -> MeshPhases:
-    phases, m = torch.from_numpy(flat), layout.num_mzis
-    return MeshPhases(phases[..., :m], phases[..., m : 2 * m], phases[..., 2 * m :])
+def _largest_singular_value(name: str, rebuilt: RebuiltLayer) -> float:
+    largest = torch.linalg.matrix_norm(rebuilt.tiles, ord=2).max().item()
+    if largest > 1 + PASSIVITY:
+        raise ChipFileError(
+            f"layer {name!r}: a tile amplifies light: its largest singular value is {largest:.6f}"
+        )
+    return largest

@@ -1,0 +1,36 @@
+"""``lightframe diff``: what changes on the chip from one bundle to another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def diff(
+    a: Annotated[Path, typer.Argument(metavar="A", help="Bundle with the settings before.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Bundle with the settings after.")],
+    largest: Annotated[int, typer.Option(min=0, help="Shifters to list.")] = 10,
+    time_constant: Annotated[
+        float | None, typer.Option(min=0.0, help="Thermal time constant of the heaters [us].")
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the changes as JSON; must not exist.")
+    ] = None,
+) -> None:
+    """Show which shifters change between two bundles, by how much, and how long they settle."""
+    import orjson
+
+    from experiments.commands.bundle_text import print_diff
+    from experiments.output import prepare_file, write_atomic
+    from photonic.chipfile import diff_exports, read_export
+
+    if json_file is not None:
+        prepare_file(json_file)
+    changes = diff_exports(
+        read_export(a), read_export(b), num_largest=largest, time_constant_us=time_constant
+    )
+    print_diff(changes)
+    if json_file is not None:
+        write_atomic(json_file, orjson.dumps(changes.to_dict(), option=orjson.OPT_INDENT_2) + b"\n")

@@ -1,0 +1,83 @@
+"""``lightframe export``: the settings of all phase shifters, as a bundle that a chip can load."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from experiments.commands.options import Mapped, Out
+
+
+class Target(StrEnum):
+    """Files to write."""
+
+    bundle = "bundle"
+    csv = "csv"
+    qontrol = "qontrol"
+    nidaqmx = "nidaqmx"
+    perceval = "perceval"
+    sax = "sax"
+    torchonn = "torchonn"
+    npz = "npz"
+
+
+def export(
+    mapped: Mapped,
+    out: Out,
+    target: Annotated[Target, typer.Option("--format", help="Files to write.")] = Target.bundle,
+    tile: Annotated[
+        str | None,
+        typer.Option(help="Row,column of the only tile of each layer, for perceval and sax."),
+    ] = None,
+    laws: Annotated[
+        Path | None,
+        typer.Option(help="Measured calibration laws, YAML or JSON; default: the data sheet."),
+    ] = None,
+    channels: Annotated[
+        Path | None, typer.Option(help="Channel map, YAML or CSV; default: one module per tile.")
+    ] = None,
+    present: Annotated[
+        Path | None,
+        typer.Option(
+            help="Bundle with the present settings: take the branch nearest to them instead of "
+            "the one of lowest power."
+        ),
+    ] = None,
+    clip: Annotated[
+        bool, typer.Option("--clip", help="Take the nearest phase where one is out of reach.")
+    ] = False,
+    calibration: Annotated[
+        Path | None, typer.Option(help="Commands of a directory written by calibrate.")
+    ] = None,
+    chip: Annotated[int, typer.Option(min=0, help="Chip of that calibration.")] = 0,
+    hdf5: Annotated[
+        bool | None,
+        typer.Option("--hdf5/--no-hdf5", help="Write chip.h5; default: if h5py is installed."),
+    ] = None,
+) -> None:
+    """Write phases, volts, powers and DAC codes of every shifter, by default as a chip bundle."""
+    from experiments.chip_bundle import ExportRequest, export_bundle
+    from experiments.commands.bundle_text import parse_tile, print_clipping
+    from experiments.console import console
+    from experiments.jobs import command_line
+
+    request = ExportRequest(
+        laws=laws,
+        channels=channels,
+        present=present,
+        is_clipped=clip,
+        calibration=calibration,
+        chip=chip,
+        has_table=hdf5,
+        format=target.value,
+        tile=None if tile is None else parse_tile(tile),
+    )
+    with console.status("Writing phase settings"):
+        settings, clipped = export_bundle(mapped, request, out, command_line())
+    print_clipping(clipped)
+    what = "chip bundle" if target is Target.bundle else target.value
+    total, num_layers = settings.header.num_shifters, len(settings.layers)
+    console.print(f"{what}: {out} ({total:,} shifters, {num_layers} layers)")
