@@ -14,7 +14,6 @@ from experiments.output import write_atomic
 from experiments.record import RunRecord
 from experiments.training_info import TrainingInfo
 from models.datasets import load_dataset
-from models.graph import build_graph
 from models.model import CrystalModel
 
 
@@ -70,7 +69,7 @@ def accuracy_table(
         test = dataset.split(fold).test
         graphs = []
         for index in test:
-            graphs.append(build_graph(dataset.crystals[index], model.graph_settings))
+            graphs.append(model.graph(dataset.crystals[index]))
             on_crystal(len(test))
         outputs = model.standardised(tuple(model.batches(graphs)))
         predicted = model.to_physical(outputs)[label.name]

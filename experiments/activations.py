@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from experiments.mapped import dense_layers
 from experiments.training_info import TrainingInfo
 from models.datasets import load_dataset
-from models.graph import build_graph
 from models.model import CrystalModel
 from photonic.randomness import keyed_generator
 
@@ -37,7 +36,7 @@ def training_activations(
     info.check_data(dataset)
     train = dataset.split(info.test_fold).train
     chosen = keyed_generator(seed, "activations", "crystals").permutation(train)[:num_crystals]
-    graphs = [build_graph(dataset.crystals[index], model.graph_settings) for index in chosen]
+    graphs = [model.graph(dataset.crystals[index]) for index in chosen]
     batches = list(model.batches(graphs))
     kept: dict[str, list[Tensor]] = {}
 

@@ -13,7 +13,6 @@ from experiments.mapped import MappedModel
 from experiments.training_info import TrainingInfo
 from models.batch import GraphBatch
 from models.datasets import load_dataset
-from models.graph import build_graph
 from models.labels import Label
 from models.model import CrystalModel
 from photonic import Chip
@@ -68,7 +67,7 @@ def load_held_out(
     chosen = dataset.split(fold).test[:limit]
     graphs = []
     for index in chosen:
-        graphs.append(build_graph(dataset.crystals[index], model.graph_settings))
+        graphs.append(model.graph(dataset.crystals[index]))
         on_graph(len(chosen))
     return HeldOut(
         label,

@@ -20,7 +20,7 @@ from models.checkpoint import CONFIG_FILE, WEIGHTS_FILE, checkpoint_bytes
 from models.crystal import CrystalError
 from models.datasets.user import NamedCrystal, Skipped
 from models.datasets.user.skipped import one_line
-from models.graph import CrystalGraph, SymmetryWarning, build_graph
+from models.graph import CrystalGraph, SymmetryWarning
 from models.model import CrystalModel
 from photonic import Chip
 
@@ -166,7 +166,7 @@ def _graph(
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", SymmetryWarning)
         try:
-            graph = build_graph(structure.crystal, model.graph_settings)
+            graph = model.graph(structure.crystal)
         except CrystalError as error:
             return Skipped(structure.source, one_line(error))
     hints = [structure.note, *(str(warning.message) for warning in caught)]

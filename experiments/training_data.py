@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from models.datasets import Dataset, Split, load_dataset
-from models.graph import CrystalGraph, GraphSettings, build_graph
+from models.graph import CrystalGraph, GraphSettings
+from models.graph_cache import load_graphs
 from models.labels import Label
 
 
@@ -69,8 +71,10 @@ def load_training_data(
     on_graph: Callable[[int], None] = lambda total: None,
     *,
     has_validation: bool = True,
+    cache: Path | None = None,
+    workers: int | None = None,
 ) -> TrainingData:
-    """Load, split, standardise and build graphs.
+    """Load, split, standardise and build graphs, or take them from the cache.
 
     Args:
         specs: labels; the first one is the target.
@@ -78,6 +82,8 @@ def load_training_data(
         test_fold: held-out fold, 0 to 4.
         on_graph: called with the total number of crystals after every graph.
         has_validation: the fold after the held-out one validates; False trains on it as well.
+        cache: directory of the graph cache; None for the user's.
+        workers: processes that build graphs; None for as many as pay.
     """
     names = list(dict.fromkeys(spec.dataset for spec in specs))
     datasets = {name: load_dataset(name) for name in names}
@@ -97,11 +103,18 @@ def load_training_data(
         start, values = offsets[spec.dataset], datasets[spec.dataset].labels[spec.label]
         targets[start : start + len(values), column] = label.standardise(values)
 
-    graphs = []
-    for name in names:
-        for crystal in datasets[name].crystals:
-            graphs.append(build_graph(crystal, settings))
-            on_graph(total)
+    graphs = [
+        graph
+        for name in names
+        for graph in load_graphs(
+            datasets[name].crystals,
+            settings,
+            datasets[name].sha256,
+            directory=cache,
+            workers=workers,
+            on_graph=lambda: on_graph(total),
+        )
+    ]
     return TrainingData(
         tuple(f"{name}/{id_}" for name in names for id_ in datasets[name].ids),
         tuple(graphs),

@@ -1,4 +1,4 @@
-"""Node-wise attention of the eComFormer backbone and the frame block of SPFrame.
+"""Node-wise attention of the eComFormer backbone; its messages also serve the frame blocks.
 
 The published MLPs act on concatenations (receiver | sender | edge). Their first layer is written
 as a sum of one dense layer per part, which is the same function: the parts that belong to sites
@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.edge_ops import Edges
-from models.frames import quaternion_to_rotation
 from models.linear import LinearFactory
 
 
@@ -59,11 +58,15 @@ class Messages(nn.Module):
 
     def forward(self, h: Tensor, lengths: Tensor, edges: Edges) -> Tensor:
         """(S, d) summed messages from (S, d) site features and (U, d) features of lengths."""
+        return edges.gated_sum(*self.of_edges(h, lengths, edges))
+
+    def of_edges(self, h: Tensor, lengths: Tensor, edges: Edges) -> tuple[Tensor, Tensor]:
+        """(E, d) gates and (E, d) values, whose products are the messages of the edges."""
         g = self.edge(lengths)
         query = self.query(h) / math.sqrt(h.shape[-1])
         alpha = edges.scale_by_receiver(query, self.key_mlp(self.key(h), g, edges))
         message = self.value_mlp(self.value(h), g, edges)
-        return edges.gated_sum(torch.sigmoid(self.gate_norm(alpha)), message)
+        return torch.sigmoid(self.gate_norm(alpha)), message
 
 
 class NodeAttention(nn.Module):
@@ -79,27 +82,3 @@ class NodeAttention(nn.Module):
         """(S, d) updated site features from (S, d) and (U, d) features of lengths."""
         update = self.combine(self.messages(h, lengths, edges))
         return functional.softplus(h + self.norm(update))
-
-
-class FrameBlock(nn.Module):
-    """Invariant rotation per site from invariant features, by a quaternion.
-
-    t_i = softplus(h_i + BN(m_i)), quat_i = Lin(t_i); key without the edge term. The last layer
-    starts near the identity rotation.
-
-    Source: Hua & Lin, SPFrame, NeurIPS 2025 (arXiv 2505.15315).
-    """
-
-    def __init__(self, width: int, linear: LinearFactory) -> None:
-        super().__init__()
-        self.messages = Messages(width, linear, has_edge_key=False)
-        self.norm = nn.BatchNorm1d(width)
-        self.quaternion = linear(width, 4)
-        with torch.no_grad():
-            self.quaternion.weight.mul_(0.1)
-            self.quaternion.bias.copy_(torch.tensor([1.0, 0.0, 0.0, 0.0]))
-
-    def forward(self, h: Tensor, lengths: Tensor, edges: Edges) -> Tensor:
-        """(S, 3, 3) rotations F_INV, axes as rows."""
-        t = functional.softplus(h + self.norm(self.messages(h, lengths, edges)))
-        return quaternion_to_rotation(self.quaternion(t))

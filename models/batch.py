@@ -63,22 +63,28 @@ def collate(
         frame_choice: number of the global frame to use for each crystal (training); None uses
             every inequivalent frame (evaluation).
     """
-    numbers, edges, vectors, sites, crystals = [], [], [], [], []
-    offset = 0
-    for index, graph in enumerate(graphs):
-        choices = range(len(graph.frames)) if frame_choice is None else [frame_choice[index]]
-        for choice in choices:
-            numbers.append(graph.numbers)
-            edges.append(graph.edge_index + offset)
-            vectors.append(graph.canonical_vectors(choice))
-            sites.append(np.full(graph.num_sites, len(crystals)))
-            crystals.append(index)
-            offset += graph.num_sites
+    chosen = [
+        (crystal, graph, frame)
+        for crystal, graph in enumerate(graphs)
+        for frame in (
+            graph.frames if frame_choice is None else [graph.frames[frame_choice[crystal]]]
+        )
+    ]
+    num_sites = [graph.numbers.size for _, graph, _ in chosen]
+    num_edges = [graph.edge_vector.shape[0] for _, graph, _ in chosen]
+    first_site = np.cumsum([0, *num_sites[:-1]])
+    edge_index = np.concatenate([graph.edge_index for _, graph, _ in chosen], axis=1)
+    edge_index += np.repeat(first_site, num_edges)
+    edge_vector = np.empty((edge_index.shape[1], 3))
+    end = 0
+    for (_, graph, frame), count in zip(chosen, num_edges, strict=True):
+        start, end = end, end + count
+        np.matmul(graph.edge_vector, frame.T, out=edge_vector[start:end])
     return GraphBatch(
-        torch.from_numpy(np.concatenate(numbers)),
-        torch.from_numpy(np.concatenate(edges, axis=1)),
-        torch.from_numpy(np.concatenate(vectors)).to(dtype),
-        torch.from_numpy(np.concatenate(sites)),
-        torch.tensor(crystals),
+        torch.from_numpy(np.concatenate([graph.numbers for _, graph, _ in chosen])),
+        torch.from_numpy(edge_index),
+        torch.from_numpy(edge_vector).to(dtype),
+        torch.from_numpy(np.repeat(np.arange(len(chosen)), num_sites)),
+        torch.tensor([crystal for crystal, _, _ in chosen]),
         len(graphs),
     )

@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import functools
 import itertools
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import spglib
 from numpy.typing import NDArray
 
 from models.crystal import Crystal, CrystalError
+from models.reduction import KEYS, reduce_lattice, smallest_metrics
+from models.symmetry import find_translations, first_of_classes
 
 MAX_REDUCTION_STEPS = 1000
 REDUCTION_MARGIN = 1e-9  # relative; a step that gains less is rounding
@@ -35,7 +33,8 @@ class CanonicalCell:
             bases that the crystal's own point operations do not connect.
         num_tied_bases: number of equally good bases before classes were formed: the order of the
             lattice's proper point group, 1, 2, 4, 6, 8, 12 or 24.
-        is_primitive_certain: False if the symmetry search failed and the cell was kept as given.
+        is_primitive_certain: False if some translations fit the sites alone but not together, and
+            those that fit worst were left out.
     """
 
     crystal: Crystal
@@ -58,45 +57,32 @@ def unimodular_matrices() -> NDArray[np.int64]:
 
 
 @functools.cache
-def _reduction_costs() -> NDArray[np.float64]:
-    """(3480, 9) matrices U U^T, flattened: tr((A U)^T (A U)) = sum of U U^T times the metric."""
-    steps = unimodular_matrices()
-    return (steps @ np.swapaxes(steps, 1, 2)).reshape(-1, 9).astype(np.float64)
+def _reduction_steps() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(3480, 3, 3) the unimodular matrices U, and (3480, 9) their U U^T.
+
+    tr((A U)^T (A U)) is the sum of U U^T times the metric.
+    """
+    steps = unimodular_matrices().astype(np.float64)
+    return steps, (steps @ np.swapaxes(steps, 1, 2)).reshape(-1, 9)
 
 
 def primitive_cell(crystal: Crystal, symprec: float) -> tuple[Crystal, bool]:
-    """A primitive cell in the crystal's own orientation, and whether the search succeeded.
+    """A primitive cell in the crystal's own orientation, and whether there is no doubt about it.
+
+    Each site of it is the mean over its copies, the first of which gives its place in the list.
 
     Args:
-        crystal: any cell.
+        crystal: in a reduced cell.
         symprec: [Angstrom] distance within which atoms count as equivalent.
     """
-    found = _search(
-        spglib.standardize_cell,
-        (crystal.lattice, crystal.frac_coords, crystal.numbers),
-        to_primitive=True,
-        no_idealize=True,
-        symprec=symprec,
-    )
-    if found is None:
-        return crystal, False
-    lattice, frac_coords, numbers = found
-    return Crystal(numbers, lattice, frac_coords), True
-
-
-def _search(find: Callable[..., Any], *args: object, **options: object) -> Any:
-    """Result of a spglib search, None if it fails.
-
-    Releases from 2.7 on warn at every call that failures will be raised in place of returning
-    None; both ways mean the same here.
-    """
-    failures = getattr(spglib, "SpglibError", ())
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Set OLD_ERROR_HANDLING")
-        try:
-            return find(*args, **options)
-        except failures:
-            return None
+    found = find_translations(crystal, symprec)
+    if found.num_copies == 1:
+        return crystal, found.is_group
+    is_first = found.images.min(axis=0) > np.arange(crystal.num_sites)
+    means = crystal.frac_coords + found.offsets.sum(axis=0) / found.num_copies
+    frac_coords = means[is_first] @ np.linalg.inv(found.basis).T
+    lattice = found.basis.T @ crystal.lattice
+    return Crystal(crystal.numbers[is_first], lattice, frac_coords), found.is_group
 
 
 def right_handed(crystal: Crystal) -> Crystal:
@@ -110,51 +96,27 @@ def right_handed(crystal: Crystal) -> Crystal:
     return Crystal(crystal.numbers, -crystal.lattice, -crystal.frac_coords)
 
 
-def change_basis(crystal: Crystal, basis: NDArray[np.int64]) -> Crystal:
-    """The same crystal in lattice vectors (columns) ``lattice.T @ basis``, ``basis`` unimodular."""
-    inverse = np.rint(np.linalg.inv(basis))
-    return Crystal(crystal.numbers, basis.T @ crystal.lattice, crystal.frac_coords @ inverse.T)
-
-
-def pairwise_reduced(crystal: Crystal) -> Crystal:
-    """The same crystal without long skews: no vector reaches over more than half of another.
-
-    Lagrange's reduction of one pair after the other, with rounded steps, so that a cell sheared a
-    thousand times over needs few of them. Handedness is kept.
-    """
-    for _ in range(MAX_REDUCTION_STEPS):
-        metric = crystal.lattice @ crystal.lattice.T
-        overlaps = metric / np.diag(metric)
-        np.fill_diagonal(overlaps, 0.0)
-        i, j = np.unravel_index(np.abs(overlaps).argmax(), overlaps.shape)
-        if abs(overlaps[i, j]) <= 0.5 + REDUCTION_MARGIN:
-            return crystal
-        basis = np.eye(3, dtype=np.int64)
-        basis[j, i] = -np.rint(overlaps[i, j])
-        crystal = change_basis(crystal, basis)
-    raise CrystalError("the lattice is too skewed to be reduced")
-
-
 def minkowski_reduced(crystal: Crystal) -> Crystal:
     """The same crystal on the shortest possible lattice vectors, handedness kept.
 
-    After ``pairwise_reduced``, repeatedly applies the matrix of ``unimodular_matrices`` that gives
-    the smallest trace of the metric; a basis that none of them shortens satisfies Minkowski's
-    conditions, whose coefficients in three dimensions are all in {-1, 0, 1}.
+    Lagrange's reduction of one pair of vectors after the other, with rounded steps, so that a cell
+    sheared a thousand times over needs few of them. Then, repeatedly, the matrix of
+    ``unimodular_matrices`` that gives the smallest trace of the metric; a basis that none of them
+    shortens satisfies Minkowski's conditions, whose coefficients in three dimensions are all in
+    {-1, 0, 1}.
 
     Raises:
         CrystalError: if the lattice is so skewed that rounding keeps it from being reduced.
     """
-    crystal = pairwise_reduced(crystal)
-    steps = unimodular_matrices()
-    for _ in range(MAX_REDUCTION_STEPS):
-        metric = crystal.lattice @ crystal.lattice.T
-        traces = _reduction_costs() @ metric.ravel()
-        best = int(np.argmin(traces))
-        if traces[best] > np.trace(metric) * (1 - REDUCTION_MARGIN):
-            return crystal
-        crystal = change_basis(crystal, steps[best])
-    raise CrystalError("the lattice is too skewed to be reduced")
+    lattice, basis, num_steps = reduce_lattice(
+        crystal.lattice, *_reduction_steps(), MAX_REDUCTION_STEPS, REDUCTION_MARGIN
+    )
+    if num_steps < 0:
+        raise CrystalError("the lattice is too skewed to be reduced")
+    if num_steps == 0:
+        return crystal
+    inverse = np.rint(np.linalg.inv(basis))
+    return Crystal(crystal.numbers, lattice, crystal.frac_coords @ inverse.T)
 
 
 def shortest_bases(lattice: NDArray[np.float64], tolerance: float) -> NDArray[np.int64]:
@@ -167,15 +129,8 @@ def shortest_bases(lattice: NDArray[np.float64], tolerance: float) -> NDArray[np
         lattice: (3, 3) [Angstrom] Minkowski-reduced vectors as rows.
         tolerance: entries closer than ``tolerance * tr(G) / 3`` count as equal.
     """
-    candidates = unimodular_matrices()
-    metric = lattice @ lattice.T
-    metrics = np.swapaxes(candidates, 1, 2) @ metric @ candidates
-    margin = tolerance * np.trace(metric) / 3
-    for row, column, sign in ((0, 0, 1), (1, 1, 1), (2, 2, 1), (1, 2, -1), (0, 2, -1), (0, 1, -1)):
-        key = sign * metrics[:, row, column]
-        kept = key <= key.min() + margin
-        candidates, metrics = candidates[kept], metrics[kept]
-    return candidates
+    kept = smallest_metrics(lattice, _reduction_steps()[0], KEYS, tolerance)
+    return unimodular_matrices()[kept]
 
 
 def basis_representatives(
@@ -194,20 +149,7 @@ def basis_representatives(
     """
     if len(bases) == 1:
         return bases
-    cell = (crystal.lattice, crystal.frac_coords, crystal.numbers)
-    symmetry = _search(spglib.get_symmetry, cell, symprec=tolerance)
-    if symmetry is None:
-        return bases
-    operations = {tuple(w.ravel()) for w in symmetry["rotations"].astype(np.int64)}
-    inverses = np.rint(np.linalg.inv(bases)).astype(np.int64)
-    representatives: list[int] = []
-    for k in range(len(bases)):
-        connections = (bases[k] @ inverses[r] for r in representatives)
-        if not any(
-            tuple(w.ravel()) in operations or tuple(-w.ravel()) in operations for w in connections
-        ):
-            representatives.append(k)
-    return bases[representatives]
+    return bases[first_of_classes(crystal, bases, tolerance)]
 
 
 def canonical_cell(
@@ -225,10 +167,11 @@ def canonical_cell(
     Raises:
         CrystalError: if the lattice is too skewed to be reduced.
     """
-    # The symmetry search loses its way in very skewed cells, so it is given a reduced one.
+    # In a reduced cell the nearest image of a site is found by rounding.
     reduced = minkowski_reduced(right_handed(crystal))
     primitive, is_certain = primitive_cell(reduced, symprec)
-    reduced = minkowski_reduced(right_handed(primitive))
+    if primitive is not reduced:
+        reduced = minkowski_reduced(primitive)
     tied = shortest_bases(reduced.lattice, metric_tolerance)
     bases = basis_representatives(tied, reduced, class_tolerance)
     return CanonicalCell(reduced, bases, len(tied), is_certain)

@@ -13,17 +13,28 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
-from vesin import NeighborList
 
 from models.canonical import CanonicalCell, canonical_cell
 from models.crystal import Crystal, CrystalError
-from models.frames import qr_frame
+from models.frames import LatticeFrame, lattice_frames
+from models.neighbours import nearest_edges, nearest_neighbours, neighbours_within
+
+__all__ = [
+    "CrystalGraph",
+    "GraphSettings",
+    "SymmetryWarning",
+    "build_graph",
+    "check_distances",
+    "global_frames",
+    "nearest_edges",
+    "neighbours_within",
+]
 
 MIN_DISTANCE = 0.5  # Angstrom; the closest pair in the shipped data is 0.75 Angstrom apart
 
 
 class SymmetryWarning(UserWarning):
-    """The symmetry search failed for a structure."""
+    """A structure has translations that fit alone but not together."""
 
 
 class GraphSettings(BaseModel):
@@ -41,6 +52,8 @@ class GraphSettings(BaseModel):
     """Relative tolerance for equally good lattice bases."""
     class_tolerance: float = Field(default=1e-4, gt=0, le=0.1)
     """[Angstrom] tolerance of the operations that make two of these bases equivalent."""
+    lattice_frame: LatticeFrame = "qr"
+    """Global frame of a basis: QR, polar decomposition or principal axes of its vectors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,12 +65,15 @@ class CrystalGraph:
         edge_index: (2, E) receiver i and sender j, sorted by receiver.
         edge_vector: (E, 3) [Angstrom] r_j + shift @ lattice - r_i in the crystal's orientation.
         frames: (K, 3, 3) global frames, one per inequivalent canonical basis; axes as rows.
+        has_frame_fallback: True if principal axes were asked for but are not defined, so that the
+            frames are QR frames.
     """
 
     numbers: NDArray[np.int64]
     edge_index: NDArray[np.int64]
     edge_vector: NDArray[np.float64]
     frames: NDArray[np.float64]
+    has_frame_fallback: bool = False
 
     @property
     def num_sites(self) -> int:
@@ -79,31 +95,39 @@ def build_graph(crystal: Crystal, settings: GraphSettings) -> CrystalGraph:
         CrystalError: if two atoms are nearer than 0.5 Angstrom, or the lattice cannot be reduced.
 
     Warns:
-        SymmetryWarning: if the search for a primitive cell failed and the cell was used as given.
+        SymmetryWarning: if sites are displaced by about ``symprec`` from those of a smaller cell.
     """
-    check_distances(crystal)
     cell = canonical_cell(
         crystal,
         symprec=settings.symprec,
         metric_tolerance=settings.metric_tolerance,
         class_tolerance=settings.class_tolerance,
     )
+    edge_index, edge_vector, lengths = nearest_neighbours(
+        cell.crystal, settings.num_neighbours, settings.tie_tolerance
+    )
+    # Copies of a site that were averaged have moved by up to the tolerance of the symmetry.
+    if lengths.min() < MIN_DISTANCE + 2 * settings.symprec:
+        check_distances(crystal)
     if not cell.is_primitive_certain:
         warnings.warn(
-            "no primitive cell was found; the prediction may depend on the choice of the cell",
+            "no primitive cell was found that all sites agree with; the prediction may depend on "
+            "the choice of the cell",
             SymmetryWarning,
             stacklevel=2,
         )
-    edge_index, edge_vector = nearest_edges(
-        cell.crystal, settings.num_neighbours, settings.tie_tolerance
-    )
-    return CrystalGraph(cell.crystal.numbers, edge_index, edge_vector, global_frames(cell))
+    frames, has_fallback = lattice_frames(basis_vectors(cell), settings.lattice_frame)
+    return CrystalGraph(cell.crystal.numbers, edge_index, edge_vector, frames, has_fallback)
 
 
-def global_frames(cell: CanonicalCell) -> NDArray[np.float64]:
+def basis_vectors(cell: CanonicalCell) -> NDArray[np.float64]:
+    """(K, 3, 3) [Angstrom] lattice vectors of each canonical basis as rows."""
+    return np.swapaxes(cell.bases, -1, -2) @ cell.crystal.lattice
+
+
+def global_frames(cell: CanonicalCell, kind: LatticeFrame = "qr") -> NDArray[np.float64]:
     """(K, 3, 3) the lattice frame in each canonical basis; axes as rows."""
-    columns = cell.crystal.lattice.T @ cell.bases
-    return qr_frame(np.swapaxes(columns, -1, -2))
+    return lattice_frames(basis_vectors(cell), kind)[0]
 
 
 def check_distances(crystal: Crystal) -> None:
@@ -120,46 +144,3 @@ def check_distances(crystal: Crystal) -> None:
             f"sites {i} and {j} are {lengths[closest]:.3f} Angstrom apart "
             f"(at least {MIN_DISTANCE} expected)"
         )
-
-
-def neighbours_within(
-    crystal: Crystal, cutoff: float
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """All directed pairs within ``cutoff`` [Angstrom], images included.
-
-    Returns:
-        (2, E) receiver and sender, (E, 3) [Angstrom] vectors, (E,) [Angstrom] lengths.
-    """
-    finder = NeighborList(cutoff=cutoff, full_list=True)
-    receiver, sender, vector, length = finder.compute(
-        points=crystal.cart_coords, box=crystal.lattice, periodic=True, quantities="ijDd"
-    )
-    return np.stack([receiver, sender]).astype(np.int64), vector, length
-
-
-def nearest_edges(
-    crystal: Crystal, num_neighbours: int, tie_tolerance: float
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Edges from the k nearest neighbours of every site and all that tie with the k-th.
-
-    Keeps every pair with length <= D_k + tie_tolerance, D_k the k-th smallest of the receiver.
-
-    Returns:
-        (2, E) receiver and sender, sorted by receiver, then length; (E, 3) [Angstrom] vectors.
-    """
-    num_sites = crystal.num_sites
-    density = num_sites / crystal.volume
-    cutoff = 1.3 * (3 * (num_neighbours + 1) / (4 * np.pi * density)) ** (1 / 3)
-    while True:
-        pairs, vectors, lengths = neighbours_within(crystal, cutoff)
-        inside = lengths <= cutoff - tie_tolerance
-        degrees = np.bincount(pairs[0][inside], minlength=num_sites)
-        if degrees.min() >= num_neighbours:
-            break
-        cutoff *= 1.25
-    order = np.lexsort((lengths, pairs[0]))
-    pairs, vectors, lengths = pairs[:, order], vectors[order], lengths[order]
-    starts = np.searchsorted(pairs[0], np.arange(num_sites))
-    shell = lengths[starts + num_neighbours - 1]
-    kept = lengths <= shell[pairs[0]] + tie_tolerance
-    return pairs[:, kept], vectors[kept]

@@ -14,9 +14,10 @@ from torch import Tensor
 
 from models.batch import GraphBatch, collate
 from models.crystal import Crystal, CrystalError
-from models.graph import CrystalGraph, GraphSettings, build_graph
+from models.graph import CrystalGraph, GraphSettings
 from models.labels import Label
 from models.network import SPFrameNetwork
+from models.network_graph import network_graph
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -61,6 +62,17 @@ class CrystalModel:
         graphs = [self._graph(index, structure) for index, structure in enumerate(structures)]
         return self.to_physical(self.standardised(list(self.batches(graphs))))
 
+    def graph(self, crystal: Crystal) -> CrystalGraph:
+        """The graph of a crystal as this model is to see it.
+
+        Raises:
+            CrystalError: if atoms sit on top of each other, or the lattice cannot be reduced.
+
+        Warns:
+            SymmetryWarning: if no primitive cell was found.
+        """
+        return network_graph(crystal, self.graph_settings, self.network.config)
+
     def _graph(self, index: int, structure: Structure | Crystal) -> CrystalGraph:
         try:
             crystal = (
@@ -68,7 +80,7 @@ class CrystalModel:
             )
             if crystal.numbers.max() >= len(self.network.element_features):
                 raise CrystalError(f"no features for element Z = {crystal.numbers.max()}")
-            return build_graph(crystal, self.graph_settings)
+            return self.graph(crystal)
         except CrystalError as error:
             raise CrystalError(f"structure {index}: {error}") from None
 

@@ -1,78 +1,80 @@
-"""SPFrameNetwork: the frame-aligned crystal property network.
+"""SPFrameNetwork: the frame-aligned crystal property network and its rivals.
 
 h = Lin(element properties); repeat: attention, frame block, framed equivariant update; the mean
 over sites goes through Lin - SiLU - Lin to one number per label. Inputs are canonical vectors, so
-that everything here is invariant to how the crystal is described.
+that everything here is invariant to how the crystal is described. Graphs come from
+``network_graph``, which knows what global frames a variant is shown.
 """
 
 from __future__ import annotations
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 
-from models.attention import FrameBlock, NodeAttention
+from models.attention import NodeAttention
 from models.batch import GraphBatch
+from models.component_consumer import ComponentConsumer
 from models.edge_ops import Edges
 from models.edges import EdgeEmbedding
+from models.frame_blocks import frame_block
+from models.frame_blocks.surroundings import Surroundings
+from models.full_update import FullUpdate
 from models.linear import LinearFactory, SiluMLP, digital_linear
+from models.network_config import NetworkConfig, TensorProduct
 from models.update import EquivariantUpdate
 
+__all__ = ["UPDATES", "FrameLayer", "NetworkConfig", "SPFrameNetwork", "mean_by_group"]
 
-class NetworkConfig(BaseModel):
-    """Size of the network; stored in every checkpoint."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    width: int = Field(default=64, ge=1, le=1024)
-    """d: features per site and per edge."""
-    num_layers: int = Field(default=2, ge=1, le=16)
-    """Number of (attention, frame block, update) layers."""
-    num_scalars: int = Field(default=64, ge=1, le=1024)
-    """Scalar channels of the equivariant update."""
-    num_vectors: int = Field(default=8, ge=1, le=256)
-    """Vector and rank-2 channels of the equivariant update."""
-    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
-    """Share of pooled features dropped in training, before the head."""
+UPDATES: dict[TensorProduct, type[EquivariantUpdate] | type[FullUpdate]] = {
+    "separable": EquivariantUpdate,
+    "full": FullUpdate,
+}
 
 
 class FrameLayer(nn.Module):
-    """Attention, invariant frames, framed update."""
+    """Attention, frames, framed update."""
 
     def __init__(self, config: NetworkConfig, linear: LinearFactory) -> None:
         super().__init__()
         self.attention = NodeAttention(config.width, linear)
-        self.frame = FrameBlock(config.width, linear)
-        self.update = EquivariantUpdate(
+        self.frame = frame_block(config, linear)
+        self.update = UPDATES[config.tensor_product](
             config.width, config.num_scalars, config.num_vectors, linear
         )
+        has_components = config.components != "none"
+        self.components = ComponentConsumer(config.width, linear) if has_components else None
 
-    def forward(self, h: Tensor, lengths: Tensor, edges: Edges, direction: Tensor) -> Tensor:
-        """(S, d) updated site features.
+    def forward(
+        self, h: Tensor, lengths: Tensor, surroundings: Surroundings, source: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(S, d) updated site features, and the (S, d) features that the frames were made from.
 
         Args:
             h: (S, d) site features.
             lengths: (U, d) features of the distinct edge lengths.
-            edges: which sites and lengths belong to each of E edges.
-            direction: (E, 3) canonical unit vectors.
+            surroundings: edges and their canonical directions.
+            source: (S, d) features for the frame block; None for those after this attention.
         """
-        h = self.attention(h, lengths, edges)
-        frames = edges.of_receiver(self.frame(h, lengths, edges))
-        framed = (frames * direction[:, None, :]).sum(-1)
-        return self.update(h, lengths, edges, framed)
+        h = self.attention(h, lengths, surroundings.edges)
+        source = h if source is None else source
+        framed = surroundings.turned(self.frame(source, lengths, surroundings))
+        edges = framed.edges
+        if self.components is not None:
+            lengths, edges = self.components(lengths, edges, framed.direction)
+        return self.update(h, lengths, edges, framed.direction), source
 
 
 class SPFrameNetwork(nn.Module):
     """Network from canonical graphs to standardised labels.
 
     Args:
-        config: sizes.
+        config: sizes and variant.
         element_features: (Z, F) input features by atomic number.
         num_labels: outputs per crystal.
         linear: factory of every dense layer.
 
-    Source: Hua & Lin, SPFrame, NeurIPS 2025 (arXiv 2505.15315), quaternion frames on the
-    eComFormer backbone (ICLR 2024).
+    Source: Hua & Lin, SPFrame, NeurIPS 2025 (arXiv 2505.15315), frames on the eComFormer backbone
+    (ICLR 2024).
     """
 
     def __init__(
@@ -85,8 +87,12 @@ class SPFrameNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.register_buffer("element_features", element_features.clone())
-        self.embed = linear(element_features.shape[1], config.width)
+        num_elements, num_features = element_features.shape
+        has_table, has_vectors = config.elements != "learned", config.elements != "properties"
+        self.embed = linear(num_features, config.width) if has_table else None
+        self.element_vectors = nn.Embedding(num_elements, config.width) if has_vectors else None
         self.edge_embedding = EdgeEmbedding(config.width, linear)
+        self.first_frame = frame_block(config, linear) if config.first_frame else None
         self.layers = nn.ModuleList(FrameLayer(config, linear) for _ in range(config.num_layers))
         self.dropout = nn.Dropout(config.dropout)
         self.head = SiluMLP(config.width, config.width, num_labels, linear)
@@ -94,17 +100,36 @@ class SPFrameNetwork(nn.Module):
     def site_features(self, batch: GraphBatch) -> Tensor:
         """(S, d) features of every site after the last layer."""
         length = batch.edge_vector.norm(dim=-1)
-        direction = batch.edge_vector / length[:, None]
         distinct, length_index = torch.unique(length, return_inverse=True)
         edges = Edges(batch.edge_index, length_index, batch.numbers.numel())
-        h = self.embed(self.element_features[batch.numbers])
+        canonical = Surroundings(edges, batch.edge_vector / length[:, None], batch.numbers)
         lengths = self.edge_embedding(distinct)
+        h = self._element_inputs(batch.numbers)
+        seen = canonical
+        if self.first_frame is not None:
+            seen = canonical.turned(self.first_frame(h, lengths, canonical))
+        source = None
         for layer in self.layers:
-            h = layer(h, lengths, edges, direction)
+            h, used = layer(h, lengths, seen, source)
+            seen = canonical
+            if self.config.frame_source == "initial":
+                source = used
         return h
 
+    def _element_inputs(self, numbers: Tensor) -> Tensor:
+        """(S, d) first features of sites: their element's properties, its learned vector, or both.
+
+        Of two dense layers on (properties | one-hot element) the sum is one on both.
+        """
+        parts = []
+        if self.embed is not None:
+            parts.append(self.embed(self.element_features[numbers]))
+        if self.element_vectors is not None:
+            parts.append(self.element_vectors(numbers))
+        return sum(parts[1:], parts[0])
+
     def forward(self, batch: GraphBatch) -> Tensor:
-        """(B, num_labels) standardised labels, averaged over the canonical bases of a crystal."""
+        """(B, num_labels) standardised labels, averaged over the global frames of a crystal."""
         h = self.site_features(batch)
         pooled = mean_by_group(h, batch.site_to_graph, batch.num_graphs)
         outputs = self.head(self.dropout(pooled))

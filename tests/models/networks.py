@@ -15,11 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from models.batch import collate
-from models.edge_ops import Edges
+from models.crystal import Crystal
+from models.frame_blocks.surroundings import Surroundings
 from models.graph import CrystalGraph, GraphSettings, build_graph
 from models.labels import Label
 from models.model import CrystalModel
 from models.network import NetworkConfig, SPFrameNetwork
+from models.network_graph import network_graph
 from tests.models.prototypes import PROTOTYPES
 
 NUM_ELEMENTS = 84  # the random element table ends with polonium
@@ -47,10 +49,32 @@ LABELS = (
 SETTINGS = GraphSettings()
 
 
+def config_of(**changes: object) -> NetworkConfig:
+    """The small network with other switches."""
+    return NetworkConfig(**(CONFIG.model_dump() | changes))
+
+
 @cache
 def prototype_graph(name: str) -> CrystalGraph:
     """The graph of a prototype as it is given."""
     return build_graph(PROTOTYPES[name], SETTINGS)
+
+
+@cache
+def variant_graph(name: str, config: NetworkConfig) -> CrystalGraph:
+    """The graph of a prototype as a variant of the network is to see it."""
+    return graph_of(PROTOTYPES[name], config)
+
+
+def graph_of(crystal: Crystal, config: NetworkConfig) -> CrystalGraph:
+    """The graph of any crystal for a variant of the network."""
+    return network_graph(crystal, SETTINGS, config)
+
+
+@cache
+def variant_network(config: NetworkConfig) -> SPFrameNetwork:
+    """The network of seed 0 in another variant; shared, not to be changed."""
+    return random_network(0, config)
 
 
 def random_network(seed: int = 0, config: NetworkConfig = CONFIG) -> SPFrameNetwork:
@@ -63,6 +87,9 @@ def random_network(seed: int = 0, config: NetworkConfig = CONFIG) -> SPFrameNetw
             _randomise_linear(module, generator)
         elif isinstance(module, nn.BatchNorm1d):
             _randomise_norm(module, generator)
+        elif isinstance(module, nn.Embedding):
+            with torch.no_grad():
+                module.weight.normal_(generator=generator)
     with torch.no_grad():
         network(collate([prototype_graph(name) for name in PROTOTYPES]))
     return network.eval().requires_grad_(False)
@@ -124,8 +151,16 @@ class FixedFrames(nn.Module):
         super().__init__()
         self.rotation = rotation
 
-    def forward(self, h: Tensor, lengths: Tensor, edges: Edges) -> Tensor:
+    def forward(self, h: Tensor, lengths: Tensor, surroundings: Surroundings) -> Tensor:
         return self.rotation.expand(h.shape[0], 3, 3)
+
+
+def in_variant(network: SPFrameNetwork, config: NetworkConfig) -> SPFrameNetwork:
+    """A network of another variant with all weights that both have."""
+    copy = SPFrameNetwork(config, network.element_features, len(LABELS)).to(torch.float64)
+    own = copy.state_dict()
+    copy.load_state_dict({k: v for k, v in network.state_dict().items() if k in own}, strict=False)
+    return copy.eval().requires_grad_(False)
 
 
 def with_frames(network: SPFrameNetwork, rotation: Tensor | None) -> SPFrameNetwork:

@@ -1,18 +1,16 @@
-"""Attention and frame block against loops over the published equations."""
+"""Attention against loops over the published equations."""
 
 import math
 
-import numpy as np
 import pytest
 import torch
-from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
-from models.attention import FrameBlock, Messages, NodeAttention, PairMLP
-from models.batch import collate
+from models.attention import Messages, NodeAttention, PairMLP
 from models.edge_ops import Edges
+from models.frame_blocks.surroundings import Surroundings
 from models.linear import digital_linear
-from tests.models.networks import prototype_graph, random_network
+from models.parameter_counts import num_parameters
 from tests.tolerances import CLOSED_FORM_F64
 
 WIDTH = 6
@@ -64,8 +62,12 @@ def concatenated_mlp(mlp: PairMLP, *parts: Tensor) -> Tensor:
     return affine(mlp.outer, hidden / (1 + torch.exp(-hidden)))
 
 
-def slow_messages(block: Messages, h: Tensor, lengths: Tensor, edges: Edges) -> Tensor:
-    total = torch.zeros_like(h)
+def slow_edge_messages(
+    block: Messages, h: Tensor, lengths: Tensor, edges: Edges | Surroundings
+) -> list[Tensor]:
+    """Gated message of each edge."""
+    edges = edges.edges if isinstance(edges, Surroundings) else edges
+    messages = []
     for (i, j), u in zip(edges.index.T.tolist(), edges.length_index.tolist(), strict=True):
         g = affine(block.edge, lengths[u])
         key_parts = [affine(block.key, h[i]), affine(block.key, h[j])]
@@ -75,7 +77,14 @@ def slow_messages(block: Messages, h: Tensor, lengths: Tensor, edges: Edges) -> 
         alpha = affine(block.query, h[i]) * key / math.sqrt(WIDTH)
         parts = (affine(block.value, h[i]), affine(block.value, h[j]), g)
         value = concatenated_mlp(block.value_mlp, *parts)
-        total[i] += value / (1 + torch.exp(-normed(block.gate_norm, alpha)))
+        messages.append(value / (1 + torch.exp(-normed(block.gate_norm, alpha))))
+    return messages
+
+
+def slow_messages(block: Messages, h: Tensor, lengths: Tensor, edges: Edges) -> Tensor:
+    total = torch.zeros_like(h)
+    for edge, message in enumerate(slow_edge_messages(block, h, lengths, edges)):
+        total[edges.index[0, edge]] += message
     return total
 
 
@@ -118,37 +127,9 @@ def test_attention_follows_the_equations() -> None:
     assert_close(layer(h, lengths, edges), torch.stack(expected))
 
 
-def test_frame_block_follows_the_equations() -> None:
-    block = random_module(FrameBlock(WIDTH, digital_linear))
-    h, lengths, edges = random_inputs()
-    messages = slow_messages(block.messages, h, lengths, edges)
-    rotations = [
-        Rotation.from_quat(
-            affine(block.quaternion, softplus(site + normed(block.norm, message))).numpy(),
-            scalar_first=True,
-        ).as_matrix()
-        for site, message in zip(h, messages, strict=True)
-    ]
-    assert_close(block(h, lengths, edges), torch.from_numpy(np.array(rotations)))
-
-
-def test_attention_key_hears_the_edge_and_the_frame_key_does_not() -> None:
+def test_attention_key_hears_the_edge() -> None:
     assert NodeAttention(WIDTH, digital_linear).messages.key_mlp.edge is not None
-    assert FrameBlock(WIDTH, digital_linear).messages.key_mlp.edge is None
 
 
-def test_fresh_frames_are_near_the_identity_and_not_equal_to_it() -> None:
-    torch.manual_seed(0)
-    block = FrameBlock(WIDTH, digital_linear).to(torch.float64).eval().requires_grad_(False)
-    h, lengths, edges = random_inputs()
-    offset = (block(h, lengths, edges) - torch.eye(3, dtype=torch.float64)).abs().max()
-    assert 0 < float(offset) < 1, f"largest entry of F - 1: {float(offset):.2f}"
-
-
-def test_gradients_reach_the_frame_block_through_the_update() -> None:
-    network = random_network().requires_grad_(True)
-    network(collate([prototype_graph("triclinic")])).sum().backward()
-    for layer in network.layers:
-        gradient = layer.frame.quaternion.weight.grad
-        assert gradient is not None
-        assert float(gradient.abs().max()) > 0
+def test_attention_has_the_published_number_of_parameters() -> None:
+    assert num_parameters(NodeAttention(256, digital_linear)) == 855_296

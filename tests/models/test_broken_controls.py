@@ -11,15 +11,26 @@ import pytest
 
 from models.canonical import canonical_cell
 from models.crystal import Crystal
+from models.frame_blocks import gram_schmidt
 from models.graph import CrystalGraph, build_graph, global_frames, nearest_edges
+from models.network import SPFrameNetwork
 from tests.models.networks import (
     SETTINGS,
+    config_of,
+    graph_of,
     outputs_of,
     prototype_graph,
     random_model,
     relative_spread,
+    variant_network,
 )
-from tests.models.prototypes import PROTOTYPES, random_rotation, reflected, rotated, supercell
+from tests.models.prototypes import (
+    PROTOTYPES,
+    random_rotation,
+    reflected,
+    rotated,
+    supercell,
+)
 from tests.tolerances import (
     BROKEN_EDGES,
     BROKEN_FRAME,
@@ -30,6 +41,36 @@ from tests.tolerances import (
 )
 
 NUM_ROTATIONS = 6
+# Chiral, I222: one orbit of sites 222, where local vectors are zero, in a skew primitive cell.
+MIXED_SITES = Crystal(
+    np.repeat([22, 8, 9], [2, 8, 8]),
+    np.diag([5.1, 6.3, 7.9]),
+    np.array(
+        [
+            (signs[0] * x + half, signs[1] * y + half, signs[2] * z + half)
+            for x, y, z, images in (
+                (0.0, 0.0, 0.0, 1),
+                (0.21, 0.34, 0.13, 4),
+                (0.38, 0.12, 0.27, 4),
+            )
+            for signs in ((1, 1, 1), (-1, -1, 1), (-1, 1, -1), (1, -1, -1))[:images]
+            for half in (0.0, 0.5)
+        ]
+    ),
+)
+# Chiral and cubic, P23: general sites, which feel the frame, in a cell without principal axes.
+CUBIC_SITES = Crystal(
+    np.repeat([14, 8], [12, 12]),
+    7.3 * np.eye(3),
+    np.array(
+        [
+            np.roll(position, turn) * signs
+            for position in ((0.262, 0.299, 0.814), (0.092, 0.600, 0.729))
+            for turn in range(3)
+            for signs in ((1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1))
+        ]
+    ),
+)
 SignRule = Callable[[np.ndarray, np.ndarray], float]
 Builder = Callable[[Crystal], CrystalGraph]
 
@@ -40,8 +81,7 @@ def correct(crystal: Crystal) -> CrystalGraph:
 
 def with_identity_frame(crystal: Crystal) -> CrystalGraph:
     """No global frame: invariant frames turn vectors of the crystal as it happens to lie."""
-    graph = build_graph(crystal, SETTINGS)
-    return CrystalGraph(graph.numbers, graph.edge_index, graph.edge_vector, np.eye(3)[None])
+    return graph_of(crystal, config_of(frame="identity"))
 
 
 def principal_axes(crystal: Crystal) -> tuple[np.ndarray, np.ndarray, Crystal]:
@@ -88,14 +128,17 @@ def raw_graph(crystal: Crystal, frame: np.ndarray, *, doubled: bool) -> CrystalG
     return CrystalGraph(crystal.numbers, index, vectors, frame[None])
 
 
-def rotation_spread(build: Builder, name: str) -> float:
-    """Largest relative spread of the output over random rotations."""
+def rotation_spread(
+    build: Builder, crystal: str | Crystal, network: SPFrameNetwork | None = None
+) -> float:
+    """Largest relative spread of the output over random rotations of a (named) crystal."""
     rng = np.random.default_rng(1)
-    network = random_model().network
-    before = outputs_of([build(PROTOTYPES[name])], network)
+    crystal = PROTOTYPES[crystal] if isinstance(crystal, str) else crystal
+    network = random_model().network if network is None else network
+    before = outputs_of([build(crystal)], network)
     return max(
         relative_spread(
-            before, outputs_of([build(rotated(PROTOTYPES[name], random_rotation(rng)))], network)
+            before, outputs_of([build(rotated(crystal, random_rotation(rng)))], network)
         )
         for _ in range(NUM_ROTATIONS)
     )
@@ -127,6 +170,16 @@ def test_cartesian_sign_rule_breaks_rotation(name: str) -> None:
 def test_principal_axes_with_lattice_signs_pass() -> None:
     """Only the sign rule is at fault in the control above."""
     passing = rotation_spread(lambda c: with_pca_frame(c, first_lattice_sign), "triclinic")
+    assert passing <= INVARIANCE_F64, f"spread {passing:.1e}"
+
+
+@pytest.mark.parametrize("kind", ["polar", "pca"])
+@pytest.mark.parametrize("name", ["triclinic", "scheelite", "rutile", "wurtzite", "quartz"])
+def test_other_kinds_of_frame_pass(name: str, kind: str) -> None:
+    """The frames that are shipped, where the control with Cartesian signs fails."""
+    settings = SETTINGS.model_copy(update={"lattice_frame": kind})
+    assert not build_graph(PROTOTYPES[name], settings).has_frame_fallback
+    passing = rotation_spread(lambda c: build_graph(c, settings), name)
     assert passing <= INVARIANCE_F64, f"spread {passing:.1e}"
 
 
@@ -172,4 +225,41 @@ def test_one_negated_vector_breaks_reflection() -> None:
     passing = relative_spread(before, outputs_of([correct(mirrored)], network))
     broken = relative_spread(before, outputs_of([flip_first(mirrored)], network))
     assert passing <= INVARIANCE_F64, f"all three negated: {passing:.1e}"
+    assert broken > BROKEN_FRAME, f"control passes with {broken:.1e}"
+
+
+def test_frame_averaging_breaks_rotation_where_principal_axes_are_not_defined() -> None:
+    """Why the frame of the lattice is made by QR: cubic cells have no principal axes."""
+    config = config_of(frame="pca_fa")
+    network = variant_network(config)
+    passing = rotation_spread(correct, CUBIC_SITES)
+    broken = rotation_spread(lambda crystal: graph_of(crystal, config), CUBIC_SITES, network)
+    assert passing <= INVARIANCE_F64, f"QR frame: {passing:.1e}"
+    assert broken > BROKEN_FRAME, f"control passes with {broken:.1e}"
+    assert broken > BROKEN_OVER_CORRECT * passing, f"{broken:.1e} against {passing:.1e}"
+
+
+@pytest.mark.parametrize("name", ["rutile", "quartz", "scheelite"])
+def test_local_frames_without_the_replacement_break_rotation(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On symmetric sites the two vectors are parallel or zero, and their frame is rounding."""
+    config = config_of(frame="gs_local")
+    network = variant_network(config)
+    passing = rotation_spread(lambda crystal: graph_of(crystal, config), name, network)
+    monkeypatch.setattr(gram_schmidt, "MIN_SHARE", 0.0)
+    broken = rotation_spread(lambda crystal: graph_of(crystal, config), name, network)
+    assert passing <= INVARIANCE_F64, f"with replacement: {passing:.1e}"
+    assert not broken <= BROKEN_FRAME, f"control passes with {broken:.1e}"  # NaN fails too
+
+
+def test_local_frames_of_one_hand_break_reflection() -> None:
+    """The mean over a crystal and its mirror image is needed where axes stand in on some sites."""
+    config = config_of(frame="gs_local")
+    network = variant_network(config)
+    mirrored = reflected(MIXED_SITES, np.random.default_rng(4))
+    both = [outputs_of([graph_of(c, config)], network) for c in (MIXED_SITES, mirrored)]
+    one = [outputs_of([correct(c)], network) for c in (MIXED_SITES, mirrored)]
+    passing, broken = relative_spread(*both), relative_spread(*one)
+    assert passing <= INVARIANCE_F64, f"mean over both: {passing:.1e}"
     assert broken > BROKEN_FRAME, f"control passes with {broken:.1e}"

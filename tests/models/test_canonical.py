@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from models import canonical
 from models.canonical import (
     canonical_cell,
-    change_basis,
     minkowski_reduced,
     primitive_cell,
     right_handed,
@@ -64,6 +63,8 @@ NUM_BASES = {
     "pyrite": 2,
     "hexagonal_3bar": 4,
     "triclinic": 1,
+    "caesium_chloride": 1,
+    "fluorite": 1,
 }
 
 PRIMITIVE_SITES = {"scheelite": 12, "ilmenite": 10, "fcc": 1}  # the others are given primitive
@@ -205,13 +206,13 @@ def test_reduction_that_does_not_end_is_reported(monkeypatch: pytest.MonkeyPatch
 
 
 @given(seed=SEEDS, name=st.sampled_from(sorted(PROTOTYPES)))
-def test_change_basis_agrees_with_an_independent_one(seed: int, name: str) -> None:
-    basis = random_unimodular(np.random.default_rng(seed))
-    first = change_basis(PROTOTYPES[name], basis)
-    second = recelled(PROTOTYPES[name], basis)
-    lattice_error = np.abs(first.lattice - second.lattice).max()
-    site_error = np.abs(first.cart_coords - second.cart_coords).max()
-    assert max(lattice_error, site_error) < GEOMETRY_F64, f"{lattice_error:.1e}, {site_error:.1e}"
+def test_reduction_undoes_a_change_of_basis(seed: int, name: str) -> None:
+    """Same lattice, and the sites where they were, in cells that are not mere shears."""
+    crystal = recelled(PROTOTYPES[name], random_unimodular(np.random.default_rng(seed)))
+    result = minkowski_reduced(crystal)
+    assert_same_lattice(PROTOTYPES[name].lattice, result.lattice)
+    site_error = np.abs(crystal.cart_coords - result.cart_coords).max()
+    assert site_error < GEOMETRY_F64, f"sites moved by {site_error:.1e} Angstrom"
 
 
 def test_left_handed_cells_negate_all_vectors() -> None:
@@ -259,27 +260,54 @@ def test_primitive_cell_keeps_the_orientation() -> None:
     assert error < GEOMETRY_F64, f"primitive vectors left the lattice by {error:.1e}"
 
 
-def test_failed_symmetry_search_is_announced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(canonical.spglib, "standardize_cell", lambda *_args, **_options: None)
-    with pytest.warns(SymmetryWarning, match="no primitive cell was found"):
-        build_graph(PROTOTYPES["quartz"], GraphSettings())
+@pytest.mark.parametrize("counts", [(2, 1, 1), (2, 2, 1)])
+def test_copies_of_a_site_are_averaged(counts: tuple[int, int, int]) -> None:
+    rng = np.random.default_rng(0)
+    exact = supercell(PROTOTYPES["triclinic"], counts)
+    primitive, is_certain = primitive_cell(distorted(exact, 1e-3, rng), 1e-2)
+    assert is_certain
+    num_sites = PROTOTYPES["triclinic"].num_sites
+    assert primitive.num_sites == num_sites
+    copies = distorted(exact, 1e-3, np.random.default_rng(0)).cart_coords - exact.cart_coords
+    expected = copies.reshape(-1, num_sites, 3).mean(axis=0)
+    moves = primitive.cart_coords - PROTOTYPES["triclinic"].cart_coords
+    error = np.abs(moves - expected).max()
+    assert error < GEOMETRY_F64, f"means differ by {error:.1e} Angstrom"
 
 
-@pytest.mark.parametrize("outcome", ["none", "raises"])
-def test_failed_symmetry_search_keeps_and_flags_the_cell(
-    monkeypatch: pytest.MonkeyPatch, outcome: str
+def chain(displacements: list[float]) -> Crystal:
+    """Atoms 3 Angstrom apart, moved along the chain [Angstrom]."""
+    places = 3.0 * np.arange(len(displacements)) + displacements
+    lattice = np.diag([5.0, 6.0, 3.0 * len(displacements)])
+    frac_coords = np.zeros((len(displacements), 3))
+    frac_coords[:, 2] = places / lattice[2, 2]
+    return Crystal(np.full(len(displacements), 29), lattice, frac_coords)
+
+
+@pytest.mark.parametrize(
+    ("displacements", "num_sites"),
+    [([0.0, 0.004, 0.008, 0.004], 1), ([0.0, 0.3, 0.0, 0.3], 2), ([0.0, 0.1, 0.2, 0.4], 4)],
+)
+def test_translations_count_within_the_tolerance(
+    displacements: list[float], num_sites: int
 ) -> None:
-    """Newer releases of the symmetry library raise where older ones return None."""
+    primitive, is_certain = primitive_cell(chain(displacements), 1e-2)
+    assert (primitive.num_sites, is_certain) == (num_sites, True)
 
-    def fail(*_args: object, **_options: object) -> None:
-        if outcome == "raises":
-            raise canonical.spglib.SpglibError("no symmetry")
 
-    monkeypatch.setattr(canonical.spglib, "standardize_cell", fail)
-    monkeypatch.setattr(canonical.spglib, "get_symmetry", fail)
-    cell = canonical_cell(
-        PROTOTYPES["quartz"], symprec=1e-2, metric_tolerance=1e-3, class_tolerance=1e-4
-    )
-    assert not cell.is_primitive_certain
-    assert cell.crystal.num_sites == PROTOTYPES["quartz"].num_sites
-    assert len(cell.bases) == cell.num_tied_bases == 12
+PSEUDO_PERIODIC = chain([0.0, 0.009, 0.018, 0.009])
+"""One site on fits the next within 0.01 Angstrom, but two sites on do not."""
+
+
+def test_translations_that_fit_alone_but_not_together_are_left_out_and_announced() -> None:
+    primitive, is_certain = primitive_cell(PSEUDO_PERIODIC, 1e-2)
+    assert (primitive.num_sites, is_certain) == (4, False)
+    with pytest.warns(SymmetryWarning, match="no primitive cell was found"):
+        graph = build_graph(PSEUDO_PERIODIC, GraphSettings())
+    assert graph.num_sites == 4
+
+
+@pytest.mark.parametrize("counts", [(2, 1, 1), (1, 1, 2)])
+def test_what_is_left_out_does_not_depend_on_the_cell(counts: tuple[int, int, int]) -> None:
+    primitive, is_certain = primitive_cell(supercell(PSEUDO_PERIODIC, counts), 1e-2)
+    assert (primitive.num_sites, is_certain) == (4, False)

@@ -1,5 +1,7 @@
 """Rotations: the lattice frame follows the crystal, quaternions give proper rotations."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from models.frames import MIN_QUATERNION_NORM, qr_frame, quaternion_to_rotation
+from models.frames import (
+    MIN_QUATERNION_NORM,
+    lattice_frames,
+    pca_frame,
+    polar_frame,
+    qr_frame,
+    quaternion_to_rotation,
+)
 from tests.models.prototypes import PROTOTYPES, random_rotation
 from tests.tolerances import FRAME_F64, GEOMETRY_F64, ROTATION_EPS
 
@@ -67,6 +76,82 @@ def test_lattice_frame_does_not_change_along_the_first_vectors(factor: int) -> N
     stretched = sheared * np.array([[2.0], [3.0], [1.0]])
     error = np.abs(qr_frame(stretched) - qr_frame(lattice)).max()
     assert error < FRAME_F64, f"frame changed by {error:.1e}"
+
+
+@given(seed=SEEDS)
+def test_qr_frame_is_that_of_lapack(seed: int) -> None:
+    lattice = random_lattice(np.random.default_rng(seed))
+    q, r = np.linalg.qr(lattice.T)
+    error = np.abs(qr_frame(lattice) - (q * np.sign(np.diagonal(r))).T).max()
+    assert error < FRAME_F64, f"differs from LAPACK by {error:.1e}"
+
+
+def pca_axes(lattice: np.ndarray) -> np.ndarray:
+    return pca_frame(lattice)[0]
+
+
+@pytest.mark.parametrize("frame_of", [qr_frame, polar_frame, pca_axes])
+@given(seed=SEEDS)
+def test_frames_follow_a_rotation(frame_of: Callable[..., np.ndarray], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    lattice, rotation = random_lattice(rng), random_rotation(rng)
+    before, after = frame_of(lattice), frame_of(lattice @ rotation.T)
+    assert_proper(before, FRAME_F64)
+    bound = FRAME_F64 if frame_of is not pca_axes else FRAME_F64 / max(pca_frame(lattice)[1], 1e-9)
+    error = np.abs(after - before @ rotation.T).max()
+    assert error < bound, f"F(A R^T) differs from F R^T by {error:.1e}"
+
+
+@given(seed=SEEDS)
+def test_polar_frame_leaves_a_symmetric_stretch(seed: int) -> None:
+    lattice = random_lattice(np.random.default_rng(seed))
+    stretch = polar_frame(lattice) @ lattice.T
+    error = np.abs(stretch - stretch.T).max()
+    assert error < GEOMETRY_F64, f"not symmetric by {error:.1e} Angstrom"
+    assert np.linalg.eigvalsh(stretch).min() > 0
+
+
+@given(seed=SEEDS)
+def test_pca_frame_axes_are_principal_and_point_along_the_vectors(seed: int) -> None:
+    lattice = random_lattice(np.random.default_rng(seed))
+    frame, gap = pca_frame(lattice)
+    ends = (lattice - lattice.mean(axis=0)) @ frame.T
+    covariance = ends.T @ ends
+    spread = np.abs(covariance - np.diag(np.diagonal(covariance))).max() / covariance[0, 0]
+    assert spread < GEOMETRY_F64, f"axes are not principal by {spread:.1e}"
+    first, second, third = np.diagonal(covariance)
+    assert first > second
+    assert abs(third) < GEOMETRY_F64 * first
+    assert gap == pytest.approx(min(first - second, second) / first, abs=GEOMETRY_F64)
+    assert (lattice[0] @ frame[:2].T > 0).all()
+
+
+def test_pca_signs_pass_over_vectors_across_the_axis() -> None:
+    """The first vector lies across the second axis: the second one decides that sign."""
+    lattice = np.array([[0.0, 0.0, 4.0], [3.0, 0.0, 0.0], [-3.0, 1.0, 0.0]])
+    turned = random_rotation(np.random.default_rng(0))
+    for rotation in (np.eye(3), turned):
+        frame, _ = pca_frame(lattice @ rotation.T)
+        components = lattice @ rotation.T @ frame[:2].T
+        for axis in range(2):
+            seen = components[np.abs(components[:, axis]) > 1e-5, axis]
+            assert seen[0] > 0
+
+
+@pytest.mark.parametrize(("stretch", "is_fallback"), [(0.0, True), (1e-4, True), (1e-2, False)])
+def test_pca_gives_way_to_qr_where_eigenvalues_meet(stretch: float, is_fallback: bool) -> None:
+    rotation = random_rotation(np.random.default_rng(1))
+    lattice = (np.diag([4.0, 4.0, 4.0 * (1 + stretch)]) @ rotation.T)[None]
+    frames, has_fallback = lattice_frames(lattice, "pca")
+    assert has_fallback is is_fallback
+    assert np.array_equal(frames, qr_frame(lattice)) is is_fallback
+
+
+def test_one_tied_basis_makes_all_of_a_crystal_fall_back() -> None:
+    lattices = np.stack([np.diag([4.0, 5.0, 6.0]), np.diag([4.0, 4.0, 4.0])])
+    frames, has_fallback = lattice_frames(lattices, "pca")
+    assert has_fallback
+    assert np.array_equal(frames, qr_frame(lattices))
 
 
 @given(seed=SEEDS)

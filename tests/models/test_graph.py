@@ -31,13 +31,18 @@ from tests.tolerances import EXACT_TIE, FRAME_F64, GEOMETRY_F64
 SEEDS = st.integers(0, 2**32 - 1)
 NAMES = sorted(PROTOTYPES)
 SIMPLE_CUBIC = Crystal(np.array([84]), 3.3 * np.eye(3), np.zeros((1, 3)))
+OFF_EDGE = 0.137  # of a step; lengths with few decimals would lie on the edge of rounding
 EXACT = {"tie_tolerance": 1e-6, "symprec": 1e-5, "metric_tolerance": 1e-5}
 
 
 def edge_set(vectors: np.ndarray, index: np.ndarray) -> list[tuple[int, ...]]:
     """Sorted (receiver, sender, vector in 1e-6 Angstrom)."""
-    rounded = np.rint(vectors / EXACT_TIE).astype(np.int64)
+    rounded = np.rint(vectors / EXACT_TIE + OFF_EDGE).astype(np.int64)
     return sorted(map(tuple, np.column_stack([index.T, rounded])))
+
+
+def reversed_edges(vectors: np.ndarray, index: np.ndarray) -> list[tuple[int, ...]]:
+    return edge_set(-vectors, index[::-1])
 
 
 def slow_edges(crystal: Crystal, num_neighbours: int, tie: float) -> list[tuple[int, ...]]:
@@ -50,7 +55,8 @@ def slow_edges(crystal: Crystal, num_neighbours: int, tie: float) -> list[tuple[
         lengths[i, np.argmin(lengths[i])] = np.inf  # the site itself
         last = np.sort(lengths.ravel())[num_neighbours - 1]
         for j, image in np.argwhere(lengths <= last + tie):
-            found.append((i, int(j), *np.rint(vectors[j, image] / EXACT_TIE).astype(np.int64)))
+            rounded = np.rint(vectors[j, image] / EXACT_TIE + OFF_EDGE).astype(np.int64)
+            found.append((i, int(j), *rounded))
     return sorted(found)
 
 
@@ -130,14 +136,14 @@ def test_simple_cubic_degree_in_the_cells_where_doubled_self_images_show(
 @pytest.mark.parametrize("name", NAMES)
 def test_within_a_radius_every_edge_has_its_reverse(name: str) -> None:
     index, vectors, _ = neighbours_within(PROTOTYPES[name], 4.5)
-    assert edge_set(vectors, index) == edge_set(-vectors, index[::-1])
+    assert edge_set(vectors, index) == reversed_edges(vectors, index)
 
 
 def test_nearest_neighbour_edges_are_directed() -> None:
     """Being a k-th neighbour is not mutual: the far atom hears the pair, not the other way."""
     crystal = Crystal([1, 1, 8], 20 * np.eye(3), [[0, 0, 0], [0, 0, 0.05], [0, 0, 0.2]])
     index, vectors = nearest_edges(crystal, 1, EXACT_TIE)
-    assert edge_set(vectors, index) != edge_set(-vectors, index[::-1])
+    assert edge_set(vectors, index) != reversed_edges(vectors, index)
     assert sorted(map(tuple, index.T.tolist())) == [(0, 1), (1, 0), (2, 1)]
 
 
@@ -145,7 +151,7 @@ def test_nearest_neighbour_edges_are_directed() -> None:
 def test_edges_are_closed_under_reversal_where_all_sites_are_alike(name: str) -> None:
     """Whole shells of like neighbourhoods: then the directed graph is also symmetric."""
     index, vectors = nearest_edges(PROTOTYPES[name], 12, EXACT_TIE)
-    assert edge_set(vectors, index) == edge_set(-vectors, index[::-1])
+    assert edge_set(vectors, index) == reversed_edges(vectors, index)
 
 
 @pytest.mark.parametrize(
@@ -248,6 +254,45 @@ def test_two_sites_at_one_place_are_refused() -> None:
 def test_settings_out_of_range_are_refused(field: str, value: object) -> None:
     with pytest.raises(ValidationError, match=field):
         GraphSettings(**{field: value})
+
+
+def test_settings_of_older_checkpoints_mean_qr_frames() -> None:
+    stored = GraphSettings().model_dump(mode="json")
+    del stored["lattice_frame"]
+    assert GraphSettings(**stored) == GraphSettings(lattice_frame="qr")
+
+
+@pytest.mark.parametrize("kind", ["qr", "polar", "pca"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_kind_of_frame_has_one_rotation_per_basis(name: str, kind: str) -> None:
+    graph = build_graph(PROTOTYPES[name], GraphSettings(lattice_frame=kind))
+    qr = build_graph(PROTOTYPES[name], GraphSettings())
+    assert graph.frames.shape == qr.frames.shape
+    error = np.abs(graph.frames @ np.swapaxes(graph.frames, 1, 2) - np.eye(3)).max()
+    assert error < FRAME_F64, f"frames not orthonormal by {error:.1e}"
+    assert (np.linalg.det(graph.frames) > 0).all()
+    assert np.array_equal(graph.edge_vector, qr.edge_vector)
+    is_different = np.abs(graph.frames - qr.frames).max() > FRAME_F64
+    if graph.has_frame_fallback:
+        assert kind == "pca"
+        assert not is_different
+
+
+def test_fallbacks_of_principal_axes_can_be_counted() -> None:
+    """Equal eigenvalues: the ends of the vectors of a cubic cell form a regular triangle."""
+    flags = {
+        name: build_graph(PROTOTYPES[name], GraphSettings(lattice_frame="pca")).has_frame_fallback
+        for name in NAMES
+    }
+    cubic = {"caesium_chloride", "fcc", "fluorite", "perovskite", "pyrite", "rocksalt"}
+    expected = (cubic | {"zinc_blende"}) & set(NAMES)
+    assert len(expected) >= 5
+    assert {name for name, flag in flags.items() if flag} == expected
+
+
+def test_unknown_kinds_of_frame_are_refused() -> None:
+    with pytest.raises(ValidationError, match="lattice_frame"):
+        GraphSettings(lattice_frame="identity")
 
 
 def test_unknown_settings_are_refused() -> None:

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from models.batch import collate
 from models.canonical import canonical_cell
+from models.edge_ops import Edges
+from models.frame_blocks.surroundings import Surroundings
 from models.graph import CrystalGraph
 from models.linear import digital_linear
 from models.network import NetworkConfig, SPFrameNetwork, mean_by_group
@@ -54,9 +56,9 @@ def orbits_of(name: str) -> np.ndarray:
     return dataset.equivalent_atoms
 
 
-def frames_of(name: str) -> list[Tensor]:
+def frames_of(name: str, network: SPFrameNetwork | None = None) -> list[Tensor]:
     """(S, 3, 3) invariant frames of each layer."""
-    network = random_model().network
+    network = random_model().network if network is None else network
     frames: list[Tensor] = []
     hooks = [
         layer.frame.register_forward_hook(lambda _module, _inputs, output: frames.append(output))
@@ -238,7 +240,9 @@ def test_dropout_acts_in_training_only() -> None:
 
 
 def test_fixed_frames_stand_in_for_a_frame_block() -> None:
-    frames = FixedFrames(IDENTITY)(torch.zeros(4, 2), torch.zeros(0, 2), torch.zeros(2, 0))
+    edges = Edges(torch.zeros(2, 0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), 4)
+    surroundings = Surroundings(edges, torch.zeros(0, 3), torch.ones(4, dtype=torch.int64))
+    frames = FixedFrames(IDENTITY)(torch.zeros(4, 2), torch.zeros(0, 2), surroundings)
     assert frames.shape == (4, 3, 3)
 
 

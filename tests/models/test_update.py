@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.edge_ops import Edges
+from models.frame_blocks.surroundings import Surroundings
 from models.linear import digital_linear
 from models.network import FrameLayer, NetworkConfig
 from models.update import EdgeWeights, EquivariantUpdate
@@ -156,13 +157,16 @@ def test_layer_turns_directions_by_the_frame_of_the_receiver() -> None:
     layer = random_module(FrameLayer(config, digital_linear))
     h, lengths, edges = random_inputs()
     canonical = random_directions(len(edges.length_index))
+    surroundings = Surroundings(edges, canonical, torch.zeros(len(h), dtype=torch.int64))
     attended = layer.attention(h, lengths, edges)
-    frames = layer.frame(attended, lengths, edges)
+    frames = layer.frame(attended, lengths, surroundings)
     framed = torch.stack(
         [frames[i] @ c for i, c in zip(edges.index[0].tolist(), canonical, strict=True)]
     )
     expected = slow_update(layer.update, attended, lengths, edges, framed)
-    assert_close(layer(h, lengths, edges, canonical), expected)
+    result, source = layer(h, lengths, surroundings)
+    assert_close(result, expected)
+    assert torch.equal(source, attended)
 
 
 def test_update_gradients() -> None:

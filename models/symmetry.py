@@ -1,0 +1,378 @@
+"""What maps a crystal onto itself: translations inside its cell, and point operations.
+
+Compiled searches of their own, because a general symmetry search (settings, origins, space-group
+types) takes ten times as long as the rest of a graph. Both follow the definition: an operation
+counts if it brings every site within a tolerance of a site of the same element.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.compiled import compiled
+from models.crystal import MAX_ATOMIC_NUMBER, Crystal
+from models.reduction import generated_lattice
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+EQUAL_MISFIT = 1e-9
+"""[Angstrom] translations whose misfits differ by less are kept or left out together."""
+
+
+@dataclass(frozen=True, eq=False)
+class Translations:
+    """Translations, other than those of the lattice, that map a crystal onto itself.
+
+    Attributes:
+        basis: (3, 3) basis of the lattice that all translations generate: vectors as columns, in
+            units of the given lattice's, det > 0.
+        images: (T, S) the site on which each site comes to lie.
+        offsets: (T, S, 3) fractional vector from each site to that image, moved back: zero for
+            exact copies.
+        is_group: False if translations fit alone but not together, as happens when sites are
+            displaced by about the tolerance; those that fit worst were left out.
+    """
+
+    basis: Floats
+    images: Ints
+    offsets: Floats
+    is_group: bool
+
+    @property
+    def num_copies(self) -> int:
+        """Number of primitive cells in the given one."""
+        return len(self.images) + 1
+
+
+def find_translations(crystal: Crystal, tolerance: float) -> Translations:
+    """All translations inside the cell.
+
+    A translation of order m is a vector of m-th parts of the lattice's. Each is therefore known
+    exactly, and its misfit does not depend on the site that it was found by.
+
+    Args:
+        crystal: in a reduced cell.
+        tolerance: [Angstrom] largest distance of a moved site from one of its kind.
+    """
+    denominator, steps, images, offsets, misfits = _translations(
+        crystal.lattice, crystal.frac_coords, crystal.numbers, tolerance
+    )
+    order = np.argsort(misfits, kind="stable")
+    is_group = True
+    while len(order):
+        basis = generated_lattice(steps[order], denominator)[:3]
+        if np.diagonal(basis).prod() * (len(order) + 1) == denominator**3:
+            return Translations(basis.T / denominator, images[order], offsets[order], is_group)
+        is_group = False
+        order = order[misfits[order] < misfits[order[-1]] - EQUAL_MISFIT]
+    return Translations(np.eye(3), images[:0], offsets[:0], is_group)
+
+
+def first_of_classes(crystal: Crystal, bases: Ints, tolerance: float) -> Bools:
+    """(K,) True for each basis that is connected with no earlier one.
+
+    Bases k and l are connected if ``U_l U_k^{-1}`` or its negative is the fractional matrix of a
+    point operation: it strains the lattice by no more than the tolerance over the cube root of the
+    volume, and with some translation it maps all sites onto sites of their kind.
+
+    Args:
+        crystal: in a primitive cell.
+        bases: (K, 3, 3) unimodular.
+        tolerance: [Angstrom] largest misfit of a site, and of the lattice over one cell.
+    """
+    return _first_of_classes(
+        crystal.lattice, crystal.frac_coords, crystal.numbers, bases.astype(np.float64), tolerance
+    )
+
+
+@compiled
+def _translations(
+    lattice: Floats, frac_coords: Floats, numbers: Ints, tolerance: float
+) -> tuple[int, Ints, Ints, Floats, Floats]:
+    """Common denominator; numerators, images, offsets and largest misfits of all that fit."""
+    num_sites = numbers.size
+    order, first, last = _kinds(numbers)
+    origin, common = _rarest(order, first, last)
+    count = last[origin] - first[origin]
+    steps = np.empty((count, 3), np.int64)
+    images = np.empty((count, num_sites), np.int64)
+    offsets = np.empty((count, num_sites, 3))
+    misfits = np.empty(count)
+    found = 0
+    moved, translation = np.empty((num_sites, 3)), np.empty(3)
+    for n in range(first[origin], last[origin]):
+        for axis in range(3):
+            translation[axis] = frac_coords[order[n], axis] - frac_coords[origin, axis]
+        if _round_to_parts(translation, lattice, common, tolerance) == 1:
+            continue
+        for axis in range(3):
+            steps[found, axis] = int(np.rint(translation[axis] * common)) % common
+            for site in range(num_sites):
+                moved[site, axis] = frac_coords[site, axis] + translation[axis]
+        misfits[found] = _images(
+            lattice,
+            frac_coords,
+            moved,
+            order,
+            first,
+            last,
+            tolerance,
+            images[found],
+            offsets[found],
+        )
+        if misfits[found] <= tolerance:
+            found += 1
+    return common, steps[:found], images[:found], offsets[:found], misfits[:found]
+
+
+@compiled
+def _round_to_parts(translation: Floats, lattice: Floats, common: int, tolerance: float) -> int:
+    """Order m of a translation, which is rounded in place to m-ths of the lattice vectors.
+
+    1 if it is one of the lattice or none within the tolerance. The order divides the number of
+    sites of every kind.
+    """
+    gap = np.empty(3)
+    for parts in range(1, common + 1):
+        if common % parts == 0:
+            for axis in range(3):
+                gap[axis] = translation[axis] - np.rint(translation[axis] * parts) / parts
+            if _length(gap, lattice) <= tolerance:
+                for axis in range(3):
+                    translation[axis] -= gap[axis]
+                return parts
+    return 1
+
+
+@compiled
+def _images(
+    lattice: Floats,
+    frac_coords: Floats,
+    moved: Floats,
+    order: Ints,
+    first: Ints,
+    last: Ints,
+    tolerance: float,
+    image: Ints,
+    offset: Floats,
+) -> float:
+    """Largest distance [Angstrom] of a moved site from its image; infinite if one has none.
+
+    Writes the (S,) nearest site of each moved one's kind and the (S, 3) vector to it.
+    """
+    is_taken = np.zeros(image.size, np.bool_)
+    largest = 0.0
+    for site in range(image.size):
+        best = np.inf
+        for n in range(first[site], last[site]):
+            distance = _distance(lattice, moved, site, frac_coords, order[n])
+            if distance < best:
+                best, image[site] = distance, order[n]
+        if best > tolerance or is_taken[image[site]]:
+            return np.inf
+        is_taken[image[site]] = True
+        largest = max(largest, best)
+        for axis in range(3):
+            step = frac_coords[image[site], axis] - moved[site, axis]
+            offset[site, axis] = step - np.rint(step)
+    return largest
+
+
+@compiled
+def _first_of_classes(
+    lattice: Floats,
+    frac_coords: Floats,
+    numbers: Ints,
+    bases: Floats,
+    tolerance: float,
+) -> Bools:
+    order, first, last = _kinds(numbers)
+    volume = 0.0
+    for axis in range(3):
+        volume += lattice[0, axis] * _cofactor(lattice, 0, axis)
+    size = abs(volume) ** (1 / 3)
+    is_first = np.zeros(len(bases), np.bool_)
+    for k in range(len(bases)):
+        is_new = True
+        for earlier in range(k):
+            if is_first[earlier]:
+                matrix = _quotient(bases[k], bases[earlier])
+                if _strain(matrix, lattice) * size <= tolerance and (
+                    _keeps_sites(matrix, 1.0, lattice, frac_coords, order, first, last, tolerance)
+                    or _keeps_sites(
+                        matrix, -1.0, lattice, frac_coords, order, first, last, tolerance
+                    )
+                ):
+                    is_new = False
+                    break
+        is_first[k] = is_new
+    return is_first
+
+
+@compiled
+def _strain(matrix: Floats, lattice: Floats) -> float:
+    """Strain that a change of vectors A to A W means, whatever basis it is written in.
+
+    Half the Frobenius norm of T^T T - 1 with T = A W A^{-1}: with the metric G and
+    D = W^T G W - G it is half the root of tr(G^{-1} D G^{-1} D).
+    """
+    metric, change, ratio = np.zeros((3, 3)), np.zeros((3, 3)), np.zeros((3, 3))
+    for i in range(3):
+        for j in range(3):
+            for axis in range(3):
+                metric[i, j] += lattice[i, axis] * lattice[j, axis]
+    for i in range(3):
+        for j in range(3):
+            change[i, j] = -metric[i, j]
+            for a in range(3):
+                for b in range(3):
+                    change[i, j] += matrix[a, i] * metric[a, b] * matrix[b, j]
+    determinant = 0.0
+    for j in range(3):
+        determinant += metric[0, j] * _cofactor(metric, 0, j)
+    for i in range(3):
+        for j in range(3):
+            for k in range(3):
+                ratio[i, j] += _cofactor(metric, i, k) * change[k, j] / determinant
+    squared = 0.0
+    for i in range(3):
+        for j in range(3):
+            squared += ratio[i, j] * ratio[j, i]
+    return 0.5 * np.sqrt(max(squared, 0.0))
+
+
+@compiled
+def _cofactor(matrix: Floats, i: int, j: int) -> float:
+    a, b, c, d = (i + 1) % 3, (i + 2) % 3, (j + 1) % 3, (j + 2) % 3
+    return matrix[a, c] * matrix[b, d] - matrix[a, d] * matrix[b, c]
+
+
+@compiled
+def _keeps_sites(
+    matrix: Floats,
+    sign: float,
+    lattice: Floats,
+    frac_coords: Floats,
+    order: Ints,
+    first: Ints,
+    last: Ints,
+    tolerance: float,
+) -> bool:
+    """True if x -> sign matrix x + t maps all sites onto sites of their kind for some t.
+
+    A t that brings the first site of the rarest kind onto another is tried, then improved by the
+    mean misfit, so that the answer does not depend on that site.
+    """
+    num_sites = len(frac_coords)
+    turned = _turned(frac_coords, matrix, sign)
+    moved, offset = np.empty((num_sites, 3)), np.empty((num_sites, 3))
+    image = np.empty(num_sites, np.int64)
+    origin, _ = _rarest(order, first, last)
+    for n in range(first[origin], last[origin]):
+        for site in range(num_sites):
+            for axis in range(3):
+                shift = frac_coords[order[n], axis] - turned[origin, axis]
+                moved[site, axis] = turned[site, axis] + shift
+        largest = _images(
+            lattice, frac_coords, moved, order, first, last, 2 * tolerance, image, offset
+        )
+        if largest <= 2 * tolerance and _scatter(offset, lattice) <= tolerance:
+            return True
+    return False
+
+
+@compiled
+def _scatter(offset: Floats, lattice: Floats) -> float:
+    """Largest length [Angstrom] of the (S, 3) fractional offsets, after their mean was removed."""
+    num_sites = offset.shape[0]
+    mean, rest = np.zeros(3), np.empty(3)
+    for site in range(num_sites):
+        for axis in range(3):
+            mean[axis] += offset[site, axis] / num_sites
+    largest = 0.0
+    for site in range(num_sites):
+        for axis in range(3):
+            rest[axis] = offset[site, axis] - mean[axis]
+        largest = max(largest, _length(rest, lattice))
+    return largest
+
+
+@compiled
+def _turned(frac_coords: Floats, matrix: Floats, sign: float) -> Floats:
+    turned = np.zeros(frac_coords.shape)
+    for site in range(frac_coords.shape[0]):
+        for i in range(3):
+            for j in range(3):
+                turned[site, i] += sign * matrix[i, j] * frac_coords[site, j]
+    return turned
+
+
+@compiled
+def _kinds(numbers: Ints) -> tuple[Ints, Ints, Ints]:
+    """Sites sorted by element, and (S,) first and behind-last place of each site's kind in it."""
+    starts = np.zeros(MAX_ATOMIC_NUMBER + 2, np.int64)
+    for number in numbers:
+        starts[number + 1] += 1
+    for number in range(1, starts.size):
+        starts[number] += starts[number - 1]
+    filled = starts.copy()
+    order = np.empty(numbers.size, np.int64)
+    first, last = np.empty(numbers.size, np.int64), np.empty(numbers.size, np.int64)
+    for site in range(numbers.size):
+        number = numbers[site]
+        order[filled[number]] = site
+        filled[number] += 1
+        first[site], last[site] = starts[number], starts[number + 1]
+    return order, first, last
+
+
+@compiled
+def _rarest(order: Ints, first: Ints, last: Ints) -> tuple[int, int]:
+    """First site of the rarest kind, and the largest common divisor of the counts of all kinds."""
+    origin, common = order[0], 0
+    for site in order:
+        count = last[site] - first[site]
+        if count < last[origin] - first[origin]:
+            origin = site
+        while count:
+            common, count = count, common % count
+    return origin, common
+
+
+@compiled
+def _distance(lattice: Floats, moved: Floats, site: int, frac_coords: Floats, other: int) -> float:
+    """Distance [Angstrom] of a moved site from the nearest image of another."""
+    x = frac_coords[other, 0] - moved[site, 0]
+    y = frac_coords[other, 1] - moved[site, 1]
+    z = frac_coords[other, 2] - moved[site, 2]
+    x, y, z = x - np.rint(x), y - np.rint(y), z - np.rint(z)
+    squared = 0.0
+    for axis in range(3):
+        squared += (x * lattice[0, axis] + y * lattice[1, axis] + z * lattice[2, axis]) ** 2
+    return np.sqrt(squared)
+
+
+@compiled
+def _length(fractional: Floats, lattice: Floats) -> float:
+    squared = 0.0
+    for axis in range(3):
+        component = 0.0
+        for i in range(3):
+            component += fractional[i] * lattice[i, axis]
+        squared += component**2
+    return np.sqrt(squared)
+
+
+@compiled
+def _quotient(left: Floats, right: Floats) -> Floats:
+    """``left @ inv(right)`` of two integer matrices, exact because det(right) = 1."""
+    result = np.zeros((3, 3))
+    for i in range(3):
+        for j in range(3):
+            for k in range(3):
+                result[i, j] += left[i, k] * _cofactor(right, j, k)
+    return result
