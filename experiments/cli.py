@@ -13,6 +13,7 @@ from experiments.commands.bench_graphs import bench_graphs
 from experiments.commands.bench_training import bench_training
 from experiments.commands.calibrate import calibrate
 from experiments.commands.chips import chips_app
+from experiments.commands.crossval import crossval
 from experiments.commands.design import design
 from experiments.commands.diff import diff
 from experiments.commands.draw import draw
@@ -22,17 +23,16 @@ from experiments.commands.finetune import finetune
 from experiments.commands.import_chip import import_chip
 from experiments.commands.map import map_command
 from experiments.commands.options import (
-    DEFAULT_AUXILIARY,
     DEFAULT_CHECKPOINT,
     Checkpoint,
     Mapped,
     Out,
-    Seed,
 )
 from experiments.commands.predict import predict
 from experiments.commands.presets import presets
 from experiments.commands.robustness import robustness
 from experiments.commands.sweep import sweep
+from experiments.commands.train import train
 from experiments.commands.verify import verify
 
 app = typer.Typer(
@@ -58,6 +58,8 @@ app.command()(predict)
 app.command()(presets)
 app.command()(robustness)
 app.command()(sweep)
+app.command()(train)
+app.command()(crossval)
 app.command()(export)
 app.command()(verify)
 app.command()(diff)
@@ -77,62 +79,6 @@ def demo(
     from experiments.demo import run_demo
 
     run_demo(out, is_quick=quick)
-
-
-@app.command()
-def train(
-    out: Out,
-    dataset: Annotated[str, typer.Option(help="Data set of the target.")] = "dielectric",
-    target: Annotated[str, typer.Option(help="Label to train for.")] = "n",
-    auxiliary: Annotated[
-        str, typer.Option(help="Further labels as dataset:label, by commas; empty for none.")
-    ] = DEFAULT_AUXILIARY,
-    epochs: Annotated[int, typer.Option(min=1)] = 60,
-    test_fold: Annotated[int, typer.Option(min=0, max=4, help="Held-out fold.")] = 0,
-    has_validation: Annotated[
-        bool,
-        typer.Option(
-            "--validation/--no-validation",
-            help="The next fold chooses the checkpoint, or is trained on as well.",
-        ),
-    ] = True,
-    target_weight: Annotated[float, typer.Option(help="Weight of the target in the loss.")] = 1.0,
-    max_lr: Annotated[float, typer.Option(help="Peak of the one-cycle learning rate.")] = 2e-3,
-    weight_decay: Annotated[float, typer.Option(help="AdamW decay of matrices.")] = 1e-5,
-    dropout: Annotated[float, typer.Option(help="Share of pooled features dropped.")] = 0.0,
-    batch_size: Annotated[int, typer.Option(min=2, help="Crystals per step.")] = 64,
-    seed: Seed = 0,
-) -> None:
-    """Train a crystal network and write a checkpoint directory (resumes a killed run)."""
-    from pydantic import ValidationError
-
-    from experiments import jobs
-    from experiments.console import console
-    from experiments.training import TrainConfig
-    from experiments.training_data import LabelSpec
-    from models.network import NetworkConfig
-    from photonic.hardware import first_problem
-
-    main_label = LabelSpec.parse(f"{dataset}:{target}")
-    extra = tuple(LabelSpec.parse(text) for text in auxiliary.split(",") if text)
-    try:
-        config = TrainConfig(
-            target=main_label,
-            auxiliary=tuple(spec for spec in extra if spec != main_label),
-            target_weight=target_weight,
-            test_fold=test_fold,
-            validation="next_fold" if has_validation else "none",
-            seed=seed,
-            epochs=epochs,
-            max_lr=max_lr,
-            weight_decay=weight_decay,
-            batch_size=batch_size,
-            network=NetworkConfig(dropout=dropout),
-        )
-    except ValidationError as error:
-        raise ValueError(first_problem(error)) from None
-    jobs.train(config, out)
-    console.print(f"checkpoint: {out}")
 
 
 @app.command()

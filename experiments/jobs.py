@@ -41,12 +41,8 @@ from experiments.sensitivity import (
     write_sensitivity,
 )
 from experiments.sweep import parse_noise, parse_numbers, sweep_settings
-from experiments.training import TrainConfig, TrainingRun
-from experiments.training_data import load_training_data
 from experiments.training_info import TrainingInfo
-from models.checkpoint import load_checkpoint, save_checkpoint
-from models.elements import element_table
-from models.labels import Label
+from models.checkpoint import load_checkpoint
 from models.model import CrystalModel
 from photonic import Chip, HardwareConfig, hardware_names, load_hardware
 
@@ -54,52 +50,6 @@ from photonic import Chip, HardwareConfig, hardware_names, load_hardware
 def command_line() -> str:
     """The command that started this process, as it would be typed again."""
     return shlex.join(["lightframe", *sys.argv[1:]])
-
-
-def train(config: TrainConfig, out: Path) -> CrystalModel:
-    """Train and write a checkpoint directory; a killed run is continued.
-
-    Raises:
-        FileExistsError: if ``out`` exists.
-        FloatingPointError: if the loss is not finite.
-    """
-    refuse_existing(out)
-    with progress("Graphs") as advance:
-        data = load_training_data(
-            config.label_specs,
-            config.graph,
-            config.test_fold,
-            advance,
-            has_validation=config.validation != "none",
-        )
-    record = RunRecord.capture(
-        command_line(), config.model_dump(mode="json"), config.seed, data.sha256
-    )
-    output = OutputDirectory(out, record.key)
-    run = TrainingRun(config, data)
-    with progress("Epochs", config.epochs) as advance:
-        for _ in range(run.restore(output.partial)):
-            advance()
-
-        def on_epoch(row: dict[str, float]) -> None:
-            advance()
-            console.log(epoch_text(row, data.labels[0]))
-
-        best = run.fit(output.partial, on_epoch)
-    info = run.info(record.model_dump(mode="json"))
-    model = CrystalModel(best.network, best.graph_settings, best.labels, info)
-    save_checkpoint(model, element_table().names, output.partial)
-    run.state.remove(output.partial)
-    output.finish()
-    return model
-
-
-def epoch_text(row: dict[str, float], label: Label) -> str:
-    """One line about a finished epoch."""
-    text = f"epoch {row['epoch']:3d}  loss {row['train_loss']:.4f}"
-    if "validation_mae" not in row:
-        return text
-    return f"{text}  validation MAE of {label.name} {row['validation_mae']:.4f} {label.unit}"
 
 
 def evaluate(checkpoint: str, labels: tuple[str, ...] | None, out: Path | None) -> list[Accuracy]:

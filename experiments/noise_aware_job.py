@@ -14,7 +14,7 @@ from experiments.mapped import MappingSettings
 from experiments.noise_aware import TEST_CHIPS, FineTuneConfig, FineTuningRun
 from experiments.output import OutputDirectory, refuse_existing
 from experiments.record import RunRecord
-from experiments.training import TrainConfig
+from experiments.training_config import MachineConfig, TrainConfig
 from experiments.training_data import load_training_data
 from experiments.training_info import TrainingInfo
 from models.checkpoint import WEIGHTS_FILE, checkpoint_bytes, load_checkpoint, save_checkpoint
@@ -47,6 +47,8 @@ def fine_tune_config(
         "checkpoint_sha256": hashlib.sha256(weights).hexdigest(),
         "hardware": hardware,
         "mapping": mapping,
+        "machine": MachineConfig(),
+        "optical": None,
     }
     try:
         return FineTuneConfig(**{**known, **own, **changes})
@@ -64,7 +66,9 @@ def fine_tune(config: FineTuneConfig, out: Path) -> CrystalModel:
     """
     refuse_existing(out)
     with progress("Graphs") as advance:
-        data = load_training_data(config.label_specs, config.graph, config.test_fold, advance)
+        data = load_training_data(
+            config.label_specs, config.graph, config.test_fold, advance, network=config.network
+        )
     record = RunRecord.capture(
         command_line(), config.model_dump(mode="json"), config.seed, data.sha256
     )

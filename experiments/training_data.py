@@ -14,6 +14,8 @@ from models.datasets import Dataset, Split, load_dataset
 from models.graph import CrystalGraph, GraphSettings
 from models.graph_cache import load_graphs
 from models.labels import Label
+from models.network import NetworkConfig
+from models.network_graph import network_graph, seen_by
 
 
 class LabelSpec(BaseModel):
@@ -70,6 +72,7 @@ def load_training_data(
     test_fold: int,
     on_graph: Callable[[int], None] = lambda total: None,
     *,
+    network: NetworkConfig | None = None,
     has_validation: bool = True,
     cache: Path | None = None,
     workers: int | None = None,
@@ -81,6 +84,7 @@ def load_training_data(
         settings: of the graphs.
         test_fold: held-out fold, 0 to 4.
         on_graph: called with the total number of crystals after every graph.
+        network: variant that the graphs are for; None for the default one.
         has_validation: the fold after the held-out one validates; False trains on it as well.
         cache: directory of the graph cache; None for the user's.
         workers: processes that build graphs; None for as many as pay.
@@ -103,18 +107,25 @@ def load_training_data(
         start, values = offsets[spec.dataset], datasets[spec.dataset].labels[spec.label]
         targets[start : start + len(values), column] = label.standardise(values)
 
-    graphs = [
-        graph
-        for name in names
-        for graph in load_graphs(
-            datasets[name].crystals,
+    variant = NetworkConfig() if network is None else network
+    graphs: list[CrystalGraph] = []
+    for name in names:
+        crystals = datasets[name].crystals
+        built = load_graphs(
+            crystals,
             settings,
             datasets[name].sha256,
             directory=cache,
             workers=workers,
             on_graph=lambda: on_graph(total),
         )
-    ]
+        graphs += [
+            # Principal axes in all signs are not among the frames of a stored graph.
+            network_graph(crystal, settings, variant)
+            if variant.frame == "pca_fa"
+            else seen_by(graph, variant)
+            for crystal, graph in zip(crystals, built, strict=True)
+        ]
     return TrainingData(
         tuple(f"{name}/{id_}" for name in names for id_ in datasets[name].ids),
         tuple(graphs),

@@ -18,6 +18,8 @@ class TrainingInfo(BaseModel):
 
     test_fold: int = Field(ge=0, lt=NUM_FOLDS)
     """Fold that was not trained on."""
+    validation_fold: int | None = Field(default=None, ge=0, lt=NUM_FOLDS)
+    """Fold that chose the checkpoint; None if it was trained on as well."""
     fold_rule: int
     """Version of the rule that assigns crystals to folds."""
     record: dict[str, Any]

@@ -80,7 +80,9 @@ class TrainingState:
                 tensors[f"optimiser/{index}/{name}"] = tensor
         metadata = {"history": json.dumps(self.history), "num_steps": str(self.num_steps)}
         temporary = directory / (STATE_FILE + ".writing")
-        save_file(_copy(tensors), temporary, metadata)
+        save_file(
+            {name: tensor.cpu() for name, tensor in _copy(tensors).items()}, temporary, metadata
+        )
         os.replace(temporary, directory / STATE_FILE)
 
     def restore(self, directory: Path) -> None:
@@ -111,7 +113,9 @@ class TrainingState:
                     parts[part][name] = file.get_tensor(key)
             metadata = file.metadata()
         self.network.load_state_dict(parts["network"])
-        self.averaged, self.best = parts["averaged"], parts["best"]
+        device = self.network.element_features.device
+        for own, part in ((self.averaged, "averaged"), (self.best, "best")):
+            own.update({name: tensor.to(device) for name, tensor in parts[part].items()})
         self.history = json.loads(metadata["history"])
         self.num_steps = int(metadata["num_steps"])
         groups = self.optimiser.state_dict()["param_groups"]

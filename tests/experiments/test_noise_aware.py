@@ -251,7 +251,7 @@ def test_killed_jobs_end_well_and_the_checkpoint_tells_its_origin(
     def kill(self: OutputDirectory) -> Path:
         raise Killed
 
-    monkeypatch.setattr(noise_aware_job, "load_training_data", lambda *_: data)
+    monkeypatch.setattr(noise_aware_job, "load_training_data", lambda *_, **__: data)
     monkeypatch.setattr("experiments.noise_aware.TEST_CHIPS", 2)
     config = fine_tune_config(checkpoint, NOISY, TILE, epochs=1, validation_chips=1, seed=4)
     with monkeypatch.context() as killing, pytest.raises(Killed):

@@ -1,17 +1,26 @@
 """Training: it learns, it resumes bit for bit, and what it writes can be loaded."""
 
+import csv
 import dataclasses
+import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from experiments import jobs, training
+from experiments import training, training_job
 from experiments.output import OutputDirectory
-from experiments.training import TrainConfig, TrainingRun, one_cycle
+from experiments.training import TrainingRun
+from experiments.training_config import MachineConfig, TrainConfig
 from experiments.training_data import LabelSpec, TrainingData, load_training_data
+from experiments.training_info import TrainingInfo
+from experiments.training_log import METRICS_FILE, TensorBoardLog, count_epochs
+from experiments.training_network import parameter_groups
+from experiments.training_schedule import cosine, one_cycle
 from models import GraphSettings, NetworkConfig, load_checkpoint
+from photonic.linear import photonic_linear
+from tests.tolerances import BRAIN_FLOAT_LOSS
 
 CONFIG = TrainConfig(
     target=LabelSpec.parse("dielectric:n"),
@@ -96,13 +105,12 @@ def test_the_loss_falls(data: TrainingData, tmp_path: Path) -> None:
 def test_the_best_validation_epoch_is_kept(data: TrainingData, tmp_path: Path) -> None:
     run = TrainingRun(CONFIG, data)
     run.fit(tmp_path, ignore)
-    best = run.mean_absolute_error(run.state.best, data.validation)
-    assert best == min(row["validation_mae"] for row in run.state.history)
+    best = run.label_errors(run.state.best, data.validation)
+    assert best["n"] == min(row["validation_mae"] for row in run.state.history)
 
 
-def test_missing_labels_do_not_count() -> None:
-    run = object.__new__(TrainingRun)
-    run.config = CONFIG.model_copy(update={"target_weight": 3.0})
+def test_missing_labels_do_not_count(data: TrainingData) -> None:
+    run = TrainingRun(CONFIG.model_copy(update={"target_weight": 3.0}), data)
     outputs = torch.tensor([[1.0, 2.0], [4.0, 8.0]])
     targets = torch.tensor([[0.0, torch.nan], [torch.nan, 6.0]])
     assert run._loss(outputs, targets).item() == pytest.approx((3 * 1 + 1 * 2) / 4)
@@ -111,7 +119,7 @@ def test_missing_labels_do_not_count() -> None:
 def test_a_diverging_run_is_stopped(
     data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "one_cycle", lambda step, total: float("nan"))
+    monkeypatch.setattr(training, "rate_share", lambda schedule, step, total: float("nan"))
     with pytest.raises(FloatingPointError, match="lower max_lr"):
         TrainingRun(CONFIG, data).fit(tmp_path, ignore)
 
@@ -133,17 +141,17 @@ def test_a_run_killed_after_writing_its_checkpoint_ends_well(
     def kill(self: OutputDirectory) -> Path:
         raise Killed
 
-    monkeypatch.setattr(jobs, "load_training_data", lambda *_: data)
     with monkeypatch.context() as killing, pytest.raises(Killed):
         killing.setattr(OutputDirectory, "finish", kill)
-        jobs.train(CONFIG, tmp_path / "out")
+        training_job.train(CONFIG, tmp_path / "out", data=data)
     assert not (tmp_path / "out").exists()
-    jobs.train(CONFIG, tmp_path / "out")
+    training_job.train(CONFIG, tmp_path / "out", data=data)
     model = load_checkpoint(tmp_path / "out")
     assert model.info["test_fold"] == 0
     assert [label.name for label in model.labels] == ["n", "gap"]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
         "config.json",
+        "metrics.csv",
         "weights.safetensors",
     ]
 
@@ -197,6 +205,107 @@ def test_without_validation_all_other_folds_are_trained_on_and_the_last_epoch_is
     assert run.state.best_epoch == 1
     info = run.info({})
     assert info["validation_fold"] is None
+    assert TrainingInfo.of(dataclasses.replace(model, info=info)).validation_fold is None
     assert set(info["metrics"]["n"]) == {"test_mae"}
     for name, value in model.network.state_dict().items():
         assert torch.equal(value, run.state.averaged[name])
+
+
+def test_cosine_warms_up_for_a_twentieth() -> None:
+    rates = [cosine(step, 1000) for step in range(1000)]
+    assert np.all(np.diff(rates[:51]) > 0) and np.all(np.diff(rates[50:]) < 0)
+    assert rates[50] == pytest.approx(1)
+    assert rates[-1] == pytest.approx(4e-6)
+    assert cosine(0, 1) > 0
+
+
+def test_the_loss_may_not_grow_without_end(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    losses = iter([1.0, 10.5])
+    monkeypatch.setattr(TrainingRun, "_epoch", lambda self, epoch: next(losses))
+    with pytest.raises(FloatingPointError, match=r"grown from 1 to 10\.5 in epoch 1; lower max_lr"):
+        TrainingRun(CONFIG, data).fit(tmp_path, ignore)
+
+
+def test_a_gradient_that_is_not_finite_is_stopped(data: TrainingData) -> None:
+    """The loss may still be finite in the step before."""
+    run = TrainingRun(CONFIG, data)
+    run.state.network.train()
+    run.state.network.head.outer.weight.register_hook(lambda gradient: gradient * float("inf"))
+    batch, targets = next(run._batches(0))
+    with pytest.raises(FloatingPointError, match="gradient is not finite in epoch 0"):
+        run.step(0, batch, targets)
+
+
+def test_a_learning_rate_that_can_only_diverge_is_refused() -> None:
+    with pytest.raises(ValueError, match="max_lr"):
+        TrainConfig(target=CONFIG.target, max_lr=2.0)
+
+
+def test_metrics_have_every_label_in_its_unit(data: TrainingData, tmp_path: Path) -> None:
+    training_job.train(CONFIG, tmp_path / "out", data=data, is_quiet=True)
+    with open(tmp_path / "out" / METRICS_FILE, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == [
+        "epoch",
+        "train_loss",
+        "learning_rate",
+        "validation_mae_n [1]",
+        "validation_mae_gap [eV]",
+        "seconds",
+    ]
+    assert len(rows) == count_epochs(tmp_path / "out") == CONFIG.epochs
+    model = load_checkpoint(tmp_path / "out")
+    best = model.info["best_epoch"]
+    for name, unit in (("n", "1"), ("gap", "eV")):
+        stated = model.info["metrics"][name]["validation_mae"]
+        assert float(rows[best][f"validation_mae_{name} [{unit}]"]) == stated
+
+
+def test_tensorboard_is_asked_for_by_name_if_it_is_missing(tmp_path: Path) -> None:
+    if importlib.util.find_spec("tensorboard") is not None:
+        pytest.skip("TensorBoard is installed")
+    with pytest.raises(ValueError, match="pip install tensorboard"):
+        training_job.train(CONFIG, tmp_path / "out", has_tensorboard=True)
+    assert not (tmp_path / "out.partial").exists()
+
+
+def test_tensorboard_files_hold_the_metrics(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    log = TensorBoardLog(tmp_path, 0)
+    log.add({"epoch": 0, "train_loss": 0.75, "validation_mae": 1.0})
+    log.close()
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert events.Tags()["scalars"] == ["train_loss"]
+    assert events.Scalars("train_loss")[0].value == 0.75
+
+
+@pytest.mark.parametrize("kind", ["weight", "usv", "phases"])
+def test_only_weights_of_dense_layers_decay(kind: str) -> None:
+    layer = photonic_linear(parameterisation=kind, tile=4)(4, 4)
+    network = torch.nn.Sequential(layer, torch.nn.BatchNorm1d(4), torch.nn.Linear(4, 2))
+    decaying, others = parameter_groups(network, 0.5)
+    names = {id(p): name for name, p in network.named_parameters()}
+    found = {names[id(p)] for p in decaying["params"]}
+    assert found == ({"0.weight", "2.weight"} if kind == "weight" else {"2.weight"})
+    assert len(found) + len(others["params"]) == len(names)
+    assert (decaying["weight_decay"], others["weight_decay"]) == (0.5, 0.0)
+
+
+def test_products_in_bfloat16_keep_names_and_train(data: TrainingData, tmp_path: Path) -> None:
+    machine = MachineConfig(precision="bfloat16")
+    half = TrainingRun(CONFIG.model_copy(update={"machine": machine, "epochs": 2}), data)
+    single = TrainingRun(CONFIG.model_copy(update={"epochs": 2}), data)
+    assert half.state.network.state_dict().keys() == single.state.network.state_dict().keys()
+    half.fit(tmp_path, ignore)
+    (tmp_path / "single").mkdir()
+    single.fit(tmp_path / "single", ignore)
+    ours, theirs = (run.state.history[-1]["train_loss"] for run in (half, single))
+    assert ours != theirs
+    assert ours == pytest.approx(theirs, rel=BRAIN_FLOAT_LOSS)
+    for name, value in half.state.network.state_dict().items():
+        assert value.dtype == single.state.network.state_dict()[name].dtype, name

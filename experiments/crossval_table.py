@@ -1,0 +1,115 @@
+"""Results of a cross-validation as ``results.json`` and as a table for people, ``table.md``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from experiments.crossval_config import CrossvalConfig
+from experiments.crossval_score import LabelScore, Scores
+from experiments.output import write_atomic
+from experiments.record import RunRecord
+
+RESULTS_FILE = "results.json"
+TABLE_FILE = "table.md"
+
+
+def write_scores(
+    scores: Scores,
+    config: CrossvalConfig,
+    record: RunRecord,
+    budget: dict[str, Any],
+    directory: Path,
+) -> None:
+    """Write both files into an existing directory.
+
+    Args:
+        scores: errors.
+        config: of the cross-validation.
+        record: provenance.
+        budget: ``workers`` and ``wall_seconds`` of this process; a continued run has more behind
+            it, the training times in the scores are complete.
+        directory: of the results.
+    """
+    content = {"record": record.model_dump(mode="json"), "budget": budget, **asdict(scores)}
+    write_atomic(directory / RESULTS_FILE, (json.dumps(content, indent=1) + "\n").encode())
+    write_atomic(directory / TABLE_FILE, markdown(scores, config, record, budget).encode())
+
+
+def markdown(
+    scores: Scores, config: CrossvalConfig, record: RunRecord, budget: dict[str, Any]
+) -> str:
+    """The tables, with seeds, budget, time and commit in the first lines."""
+    training = config.training
+    trained_on = (
+        "4 folds, last epoch" if training.validation == "none" else "3 folds, best validation epoch"
+    )
+    hours = sum(scores.seconds.values()) / 3600
+    head = (
+        f"Folds {_join(config.folds)}, seeds {_join(config.seeds)}; trained on {trained_on}; "
+        f"{training.epochs} epochs of batches of {training.batch_size}, {training.schedule} to "
+        f"{training.max_lr:g}; {scores.parameters:,} parameters; {hours:.2f} h of training in "
+        f"{budget['workers']} processes of one thread, {budget['wall_seconds'] / 3600:.2f} h in "
+        f"all; commit {record.commit or 'unknown'}{' with changes' if record.is_dirty else ''}.\n"
+        f"Command: `{record.command}`"
+    )
+    blocks = [head, _pooled(scores), *(_by_fold(label) for label in scores.labels)]
+    if scores.elsewhere is not None:
+        known = scores.elsewhere.known_ids
+        errors = ", ".join(f"{error:.4g}" for error in scores.elsewhere.ensemble_mae)
+        blocks.append(
+            f"Out of distribution: mean over the networks of all folds; the mean prediction of all "
+            f"networks has {errors} {scores.elsewhere.unit} in the two rows. The formula of "
+            f"{len(known)} crystals is in the data set: {', '.join(known)}."
+        )
+    return "\n\n".join(blocks) + "\n"
+
+
+def _pooled(scores: Scores) -> str:
+    header = ("label", "unit", "crystals", "number", "median", "trees", "network", "std")
+    rows = [
+        (
+            label,
+            unit,
+            part.part,
+            str(part.num_crystals),
+            f"{part.median_mae:.4g}",
+            f"{part.trees_mae:.4g}",
+            f"{part.network_mae:.4g}",
+            _or_dash(part.network_std),
+        )
+        for label, unit, part in scores.rows
+    ]
+    return "Mean absolute errors, pooled over folds; std over seeds:\n\n" + _table(header, rows)
+
+
+def _by_fold(label: LabelScore) -> str:
+    header = ("fold", "number", "median", "trees", "network, each seed")
+    rows = [
+        (
+            str(fold.fold),
+            str(fold.num_crystals),
+            f"{fold.median_mae:.4g}",
+            f"{fold.trees_mae:.4g}",
+            ", ".join(f"{error:.4g}" for error in fold.network_mae),
+        )
+        for fold in label.folds
+    ]
+    title = f"{label.dataset} {label.label} [{label.unit}] by fold"
+    return f"{title}; std over folds {_or_dash(label.std_over_folds)}:\n\n" + _table(header, rows)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _or_dash(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2g}"
+
+
+def _join(numbers: Sequence[int]) -> str:
+    return ",".join(map(str, numbers))
