@@ -32,6 +32,7 @@ from experiments.commands.predict import predict
 from experiments.commands.presets import presets
 from experiments.commands.robustness import robustness
 from experiments.commands.sweep import sweep
+from experiments.commands.symmetry import symmetry
 from experiments.commands.train import train
 from experiments.commands.verify import verify
 
@@ -58,6 +59,7 @@ app.command()(predict)
 app.command()(presets)
 app.command()(robustness)
 app.command()(sweep)
+app.command()(symmetry)
 app.command()(train)
 app.command()(crossval)
 app.command()(export)

@@ -1,0 +1,126 @@
+"""``lightframe symmetry``: does a prediction depend on how the crystal is described?"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from experiments.commands.options import DEFAULT_CHECKPOINT, Out, Seed
+
+if TYPE_CHECKING:
+    from experiments.symmetry.columns import Evaluator
+
+DEFAULT_CHIPS = 2
+
+
+def symmetry(
+    out: Out,
+    checkpoint: Annotated[
+        str | None,
+        typer.Option(
+            "--checkpoint",
+            help=f"Directory, or name of a shipped checkpoint; default: {DEFAULT_CHECKPOINT}.",
+        ),
+    ] = None,
+    on: Annotated[
+        Path | None,
+        typer.Option("--on", metavar="MAPPED", help="Measure on chips of a mapped model too."),
+    ] = None,
+    chips: Annotated[
+        int | None,
+        typer.Option(
+            "--chips",
+            min=1,
+            max=1000,
+            help=f"Independently drawn chips, with --on; default: {DEFAULT_CHIPS}.",
+        ),
+    ] = None,
+    per_group: Annotated[
+        int, typer.Option("--per-group", min=0, help="Stored crystals of every space group.")
+    ] = 1,
+    stored: Annotated[
+        str,
+        typer.Option("--stored", help="Crystals of dielectric and elastic each, or 'all'."),
+    ] = "100",
+    draws: Annotated[
+        int, typer.Option("--draws", min=1, max=1000, help="Descriptions of each exact crystal.")
+    ] = 4,
+    seed: Seed = 0,
+) -> None:
+    """Compare predictions over rotations, cells, supercells, mirror images; broken controls too.
+
+    Exit status 1 if a row is not as expected: a prediction changes, or a broken control passes.
+    """
+    from experiments.console import console, progress
+    from experiments.jobs import command_line
+    from experiments.output import OutputDirectory, refuse_existing
+    from experiments.record import RunRecord
+    from experiments.symmetry.report import failure_text, print_report, write_report
+    from experiments.symmetry.run import SymmetryRun, SymmetrySettings
+    from models.datasets import dataset_names, load_dataset
+
+    refuse_existing(out)
+    if on is None and chips is not None:
+        raise ValueError("--chips needs --on MAPPED, the mapped model whose chips are drawn")
+    settings = SymmetrySettings(
+        draws=draws, per_group=per_group, stored=_parse_stored(stored), seed=seed
+    )
+    num_chips = DEFAULT_CHIPS if chips is None else chips
+    evaluator, origin = _evaluator(on, checkpoint, num_chips, seed)
+    datasets = {name: load_dataset(name) for name in dataset_names()}
+    config = {**origin, **settings.model_dump(mode="json")}
+    hashes = {name: dataset.sha256 for name, dataset in datasets.items()}
+    record = RunRecord.capture(command_line(), config, seed, hashes)
+    output = OutputDirectory(out, record.key)
+    report = SymmetryRun(evaluator, settings, datasets, progress).report()
+    print_report(report, evaluator.wheres)
+    write_report(report, evaluator.wheres, record, output.partial)
+    output.finish()
+    console.print(f"table and all comparisons: {out}")
+    if report.wrong:
+        print(f"lightframe: symmetry {failure_text(report)}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _parse_stored(text: str) -> int | None:
+    """Number of crystals; None for all."""
+    if text == "all":
+        return None
+    if not text.isdecimal():
+        raise ValueError(f"--stored takes a number or 'all', got {text!r}")
+    return int(text)
+
+
+def _evaluator(
+    on: Path | None, checkpoint: str | None, num_chips: int, seed: int
+) -> tuple[Evaluator, dict[str, Any]]:
+    """What is measured, and an account of it."""
+    import hashlib
+
+    import torch
+
+    from experiments.mapped import CHECKPOINT_DIR, load_mapped
+    from experiments.prediction import require_own_checkpoint
+    from experiments.symmetry.columns import chip_columns, digital_columns
+    from models.checkpoint import WEIGHTS_FILE, checkpoint_bytes, load_checkpoint
+
+    if on is None:
+        name: str | Path = checkpoint or DEFAULT_CHECKPOINT
+        evaluator = digital_columns(load_checkpoint(name, dtype=torch.float64))
+        origin: dict[str, Any] = {"checkpoint": str(name)}
+    else:
+        if checkpoint is not None:
+            require_own_checkpoint(on, checkpoint)
+        mapped = load_mapped(on, dtype=torch.float64)
+        evaluator = chip_columns(mapped, num_chips, seed)
+        name = on / CHECKPOINT_DIR
+        origin = {
+            "mapped": str(on),
+            "hardware": mapped.hardware.model_dump(mode="json"),
+            "chips": num_chips,
+        }
+    weights = checkpoint_bytes(name)[WEIGHTS_FILE]
+    return evaluator, {**origin, "weights_sha256": hashlib.sha256(weights).hexdigest()}

@@ -1,0 +1,1 @@
+"""Symmetry of a checkpoint, measured: predictions of one crystal in many descriptions."""
