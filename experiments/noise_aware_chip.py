@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from experiments.mapped import MappingSettings, dense_layers
 from models.network import SPFrameNetwork
-from photonic import Chip, HardwareConfig, map_linear, realise_all
+from photonic import Chip, HardwareConfig, Program, map_linear, realise_all
+from photonic.mesh_errors import MeshErrors
+from photonic.realisation import layer_errors
 
 # Shapes: T tiles of a network, K modes of a tile.
 
@@ -52,6 +56,18 @@ class TileStack:
         return [part.view(shape) for part, shape in zip(entries, self.shapes, strict=True)]
 
 
+@dataclass(frozen=True)
+class ChipAhead(Chip):
+    """A chip whose errors on one layer are being drawn while something else is computed."""
+
+    drawn: Future[dict[str, MeshErrors]] | None = None
+    """Errors by mesh: "V", "sigma", "U"."""
+
+    def mesh_errors(self, mesh: str, *args: object) -> MeshErrors:
+        """The errors of a mesh of that layer, as ``Chip`` draws them; waits until they are."""
+        return self.drawn.result()[mesh.rpartition("/")[2]]
+
+
 class ChipInTheLoop:
     """Weights of a network as drawn chips realise them, with straight-through gradients.
 
@@ -68,6 +84,8 @@ class ChipInTheLoop:
         self._names = [f"{name}.weight" for name, _ in dense_layers(network)]
         self._stack = TileStack((layer.weight.shape for layer in self._layers), mapping.tile)
         self._hardware, self._mapping = hardware, mapping
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="lightframe-draws")
+        self._next: ChipAhead | None = None
 
     @property
     def num_tiles(self) -> int:
@@ -92,8 +110,21 @@ class ChipInTheLoop:
             mapping = self._mapping
             tiles = self._stack.join(own)
             program = map_linear(tiles, mapping.mesh, mapping.tile, "tiles", mapping.order)
-            chip = Chip(self._hardware, seed, index)
+            chip = self._chip(seed, index, program)
             (realised,) = realise_all([program], chip, dtype=own[0].dtype)
+            self._next = self._ahead(seed, index + 1, program)
             errors = [there - w for there, w in zip(self._stack.split(realised), own, strict=True)]
         pairs = zip(self._names, own, errors, strict=True)
         return {name: weight + error for name, weight, error in pairs}
+
+    def _chip(self, seed: int, index: int, program: Program) -> ChipAhead:
+        """The chip that was drawn ahead if it is this one."""
+        ahead = self._next
+        is_next = ahead is not None and (ahead.seed, ahead.index) == (seed, index)
+        return ahead if is_next else self._ahead(seed, index, program)
+
+    def _ahead(self, seed: int, index: int, program: Program) -> ChipAhead:
+        """A chip whose draws, which depend on no weight, fill the pauses of the network's step."""
+        chip = Chip(self._hardware, seed, index)
+        drawn = self._thread.submit(layer_errors, program, chip)
+        return ChipAhead(self._hardware, seed, index, drawn=drawn)

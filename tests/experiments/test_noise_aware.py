@@ -165,6 +165,18 @@ def test_every_index_is_another_chip(model: CrystalModel) -> None:
     assert not torch.equal(loop.weights(3, 1)[name], loop.weights(4, 1)[name])
 
 
+def test_chips_drawn_ahead_are_the_same_chips(model: CrystalModel) -> None:
+    """Whether the errors were drawn ahead, for another chip, or not at all."""
+    name = "head.outer.weight"
+
+    def fresh(seed: int, index: int) -> torch.Tensor:
+        return ChipInTheLoop(model.network, NOISY, MappingSettings()).weights(seed, index)[name]
+
+    loop = ChipInTheLoop(model.network, NOISY, MappingSettings())
+    for seed, index in ((3, 1), (3, 2), (3, 7), (4, 8), (4, 9)):
+        assert torch.equal(loop.weights(seed, index)[name], fresh(seed, index)), (seed, index)
+
+
 def test_chips_of_training_validation_and_test_differ(
     start: Callable[..., FineTuningRun],
 ) -> None:
