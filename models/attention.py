@@ -3,9 +3,11 @@
 The published MLPs act on concatenations (receiver | sender | edge). Their first layer is written
 as a sum of one dense layer per part, which is the same function: the parts that belong to sites
 are then computed per site and not per edge, about 27 times fewer vectors through the mesh, and
-those that belong to lengths once per distinct length.
+those that belong to lengths once per distinct length. The second layer acts once for all edges
+that share sites and length (or just sites, where there is no edge part).
 
-Shape legend: S sites, E edges, U distinct edge lengths, d width.
+Shape legend: S sites, E edges, T edges of different sites or lengths, U distinct edge lengths, d
+width.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ class PairMLP(nn.Module):
         self.outer = linear(width, width)
 
     def forward(self, sites: Tensor, lengths: Tensor, edges: Edges) -> Tensor:
-        """(E, d) from (S, d) site features and (U, d) features of lengths."""
+        """(E, d) of all E edges from (S, d) site features and (U, d) features of lengths."""
         by_length = None if self.edge is None else self.edge(lengths)
         hidden = edges.gather_sum(self.receiver(sites), self.sender(sites), by_length)
         return self.outer(functional.silu(hidden))
@@ -58,15 +60,20 @@ class Messages(nn.Module):
 
     def forward(self, h: Tensor, lengths: Tensor, edges: Edges) -> Tensor:
         """(S, d) summed messages from (S, d) site features and (U, d) features of lengths."""
-        return edges.gated_sum(*self.of_edges(h, lengths, edges))
+        return edges.gated_sum(*self.of_edges(h, lengths, edges), edges.distinct.rows)
 
     def of_edges(self, h: Tensor, lengths: Tensor, edges: Edges) -> tuple[Tensor, Tensor]:
-        """(E, d) gates and (E, d) values, whose products are the messages of the edges."""
+        """(E, d) gates and (T, d) values, whose products are the messages of the edges.
+
+        The value of edge e is number ``edges.distinct.rows[e]``.
+        """
         g = self.edge(lengths)
         query = self.query(h) / math.sqrt(h.shape[-1])
-        alpha = edges.scale_by_receiver(query, self.key_mlp(self.key(h), g, edges))
-        message = self.value_mlp(self.value(h), g, edges)
-        return torch.sigmoid(self.gate_norm(alpha)), message
+        alike = edges.pairs if self.key_mlp.edge is None else edges.distinct
+        keys = self.key_mlp(self.key(h), g, alike.edges)
+        alpha = edges.scale_by_receiver(query, keys, alike.rows)
+        values = self.value_mlp(self.value(h), g, edges.distinct.edges)
+        return torch.sigmoid(self.gate_norm(alpha)), values
 
 
 class NodeAttention(nn.Module):

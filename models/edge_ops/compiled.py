@@ -3,9 +3,9 @@
 Forward and backward passes of the operations of ``torch_path``, one thread, sums in the dtype of
 the arrays. Every backward pass adds to gradients that start at zero.
 
-Shape legend: S sites, E edges, U distinct edge lengths, F features, n scalar channels, v vector
-and rank-2 channels. Tensors of a site are stored component by component: n scalars, then v values
-for each of 3 components of Y1, then v for each of 5 of Y2.
+Shape legend: S sites, E edges, T edges that stand for all, U distinct edge lengths, F features, n
+scalar channels, v vector and rank-2 channels. Tensors of a site are stored component by component:
+n scalars, then v values for each of 3 components of Y1, then v for each of 5 of Y2.
 """
 
 from __future__ import annotations
@@ -51,41 +51,43 @@ def gather_sum_backward(grad, index, length_index, d_receivers, d_senders, d_len
 
 
 @njit(**_OPTIONS)
-def scale_by_receiver(sites, values, index, out):
-    """out_e = sites_i values_e."""
+def scale_by_receiver(sites, values, index, rows, out):
+    """out_e = sites_i values_t, t = rows_e."""
     for e in range(index.shape[1]):
-        i = index[0, e]
+        i, t = index[0, e], rows[e]
         for c in range(sites.shape[1]):
-            out[e, c] = sites[i, c] * values[e, c]
+            out[e, c] = sites[i, c] * values[t, c]
 
 
 @njit(**_OPTIONS)
-def scale_by_receiver_backward(grad, sites, values, index, d_sites, d_values):
+def scale_by_receiver_backward(grad, sites, values, index, rows, d_sites, d_values):
     """Gradients of ``scale_by_receiver``."""
     for e in range(index.shape[1]):
-        i = index[0, e]
+        i, t = index[0, e], rows[e]
         for c in range(sites.shape[1]):
-            d_values[e, c] = sites[i, c] * grad[e, c]
-            d_sites[i, c] += values[e, c] * grad[e, c]
+            d_values[t, c] += sites[i, c] * grad[e, c]
+        for c in range(sites.shape[1]):
+            d_sites[i, c] += values[t, c] * grad[e, c]
 
 
 @njit(**_OPTIONS)
-def gated_sum(gates, values, index, out):
-    """out_i += sum_e gates_e values_e."""
+def gated_sum(gates, values, index, rows, out):
+    """out_i += sum_e gates_e values_t, t = rows_e."""
     for e in range(index.shape[1]):
-        i = index[0, e]
+        i, t = index[0, e], rows[e]
         for c in range(values.shape[1]):
-            out[i, c] += gates[e, c] * values[e, c]
+            out[i, c] += gates[e, c] * values[t, c]
 
 
 @njit(**_OPTIONS)
-def gated_sum_backward(grad, gates, values, index, d_gates, d_values):
+def gated_sum_backward(grad, gates, values, index, rows, d_gates, d_values):
     """Gradients of ``gated_sum`` from (S, F) ``grad``."""
     for e in range(index.shape[1]):
-        i = index[0, e]
+        i, t = index[0, e], rows[e]
         for c in range(values.shape[1]):
-            d_gates[e, c] = grad[i, c] * values[e, c]
-            d_values[e, c] = grad[i, c] * gates[e, c]
+            d_gates[e, c] = grad[i, c] * values[t, c]
+        for c in range(values.shape[1]):
+            d_values[t, c] += grad[i, c] * gates[e, c]
 
 
 @njit(inline="always", fastmath=True)

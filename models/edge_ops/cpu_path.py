@@ -28,14 +28,14 @@ def gather_sum(
     return _GatherSum.apply(receivers, senders, rows, index, length_index)
 
 
-def scale_by_receiver(sites: Tensor, values: Tensor, index: Tensor) -> Tensor:
+def scale_by_receiver(sites: Tensor, values: Tensor, index: Tensor, rows: Tensor) -> Tensor:
     """As ``torch_path.scale_by_receiver``."""
-    return _ScaleByReceiver.apply(sites, values, index)
+    return _ScaleByReceiver.apply(sites, values, index, rows)
 
 
-def gated_sum(gates: Tensor, values: Tensor, index: Tensor, num_sites: int) -> Tensor:
+def gated_sum(gates: Tensor, values: Tensor, index: Tensor, rows: Tensor, num_sites: int) -> Tensor:
     """As ``torch_path.gated_sum``."""
-    return _GatedSum.apply(gates, values, index, num_sites)
+    return _GatedSum.apply(gates, values, index, rows, num_sites)
 
 
 def collect(
@@ -99,41 +99,42 @@ class _GatherSum(torch.autograd.Function):
 
 class _ScaleByReceiver(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, sites: Tensor, values: Tensor, index: Tensor) -> Tensor:
-        ctx.save_for_backward(sites, values, index)
-        out = torch.empty(values.shape, dtype=values.dtype)
-        compiled.scale_by_receiver(*map(_array, (sites, values, index)), out.numpy())
+    def forward(ctx: Any, sites: Tensor, values: Tensor, index: Tensor, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(sites, values, index, rows)
+        out = torch.empty(rows.shape[0], values.shape[1], dtype=values.dtype)
+        compiled.scale_by_receiver(*map(_array, (sites, values, index, rows)), out.numpy())
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> _Gradients:
-        sites, values, index = ctx.saved_tensors
-        d_sites, d_values = _zeros(sites), torch.empty(values.shape, dtype=values.dtype)
+        sites, values, index, rows = ctx.saved_tensors
+        d_sites, d_values = _zeros(sites), _zeros(values)
         compiled.scale_by_receiver_backward(
-            *map(_array, (grad, sites, values, index)), d_sites.numpy(), d_values.numpy()
+            *map(_array, (grad, sites, values, index, rows)), d_sites.numpy(), d_values.numpy()
         )
-        return d_sites, d_values, None
+        return d_sites, d_values, None, None
 
 
 class _GatedSum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, gates: Tensor, values: Tensor, index: Tensor, num_sites: int) -> Tensor:
-        ctx.save_for_backward(gates, values, index)
+    def forward(
+        ctx: Any, gates: Tensor, values: Tensor, index: Tensor, rows: Tensor, num_sites: int
+    ) -> Tensor:
+        ctx.save_for_backward(gates, values, index, rows)
         out = _zeros(values, num_sites, values.shape[1])
-        compiled.gated_sum(*map(_array, (gates, values, index)), out.numpy())
+        compiled.gated_sum(*map(_array, (gates, values, index, rows)), out.numpy())
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> _Gradients:
-        gates, values, index = ctx.saved_tensors
-        d_gates = torch.empty(values.shape, dtype=values.dtype)
-        d_values = torch.empty(values.shape, dtype=values.dtype)
+        gates, values, index, rows = ctx.saved_tensors
+        d_gates, d_values = torch.empty(gates.shape, dtype=gates.dtype), _zeros(values)
         compiled.gated_sum_backward(
-            *map(_array, (grad, gates, values, index)), d_gates.numpy(), d_values.numpy()
+            *map(_array, (grad, gates, values, index, rows)), d_gates.numpy(), d_values.numpy()
         )
-        return d_gates, d_values, None, None
+        return d_gates, d_values, None, None, None
 
 
 class _Collect(torch.autograd.Function):

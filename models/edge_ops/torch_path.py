@@ -2,8 +2,8 @@
 
 They say what the compiled loops compute, and are what runs wherever those cannot.
 
-Shape legend: S sites, E edges, U distinct edge lengths, F features, n scalar channels, v vector
-and rank-2 channels.
+Shape legend: S sites, E edges, T edges that stand for all, U distinct edge lengths, F features, n
+scalar channels, v vector and rank-2 channels.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ def gather_sum(
     return total if lengths is None else total + lengths.index_select(0, length_index)
 
 
-def scale_by_receiver(sites: Tensor, values: Tensor, index: Tensor) -> Tensor:
-    """(E, F) sites_i values_e of (S, F) and (E, F)."""
-    return sites.index_select(0, index[0]) * values
+def scale_by_receiver(sites: Tensor, values: Tensor, index: Tensor, rows: Tensor) -> Tensor:
+    """(E, F) sites_i values_t of (S, F) and (T, F), t = rows_e."""
+    return sites.index_select(0, index[0]) * values.index_select(0, rows)
 
 
-def gated_sum(gates: Tensor, values: Tensor, index: Tensor, num_sites: int) -> Tensor:
-    """(S, F) sum_e gates_e values_e over the edges of each receiver, of (E, F) and (E, F)."""
-    return sum_by_receiver(gates * values, index, num_sites)
+def gated_sum(gates: Tensor, values: Tensor, index: Tensor, rows: Tensor, num_sites: int) -> Tensor:
+    """(S, F) sum_e gates_e values_t, t = rows_e, by receiver, of (E, F) and (T, F)."""
+    return sum_by_receiver(gates * values.index_select(0, rows), index, num_sites)
 
 
 def collect(

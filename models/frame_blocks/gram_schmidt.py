@@ -91,7 +91,8 @@ class _GramSchmidtFrames(nn.Module, ABC):
     ) -> tuple[Tensor, Tensor]:
         edges = surroundings.edges
         gates, values = self.messages.of_edges(h, lengths, edges)
-        terms = self._vectors(self.scalars(gates * values), surroundings.direction)
+        messages = gates * values.index_select(0, edges.distinct.rows)
+        terms = self._vectors(self.scalars(messages), surroundings.direction)
         vectors = terms.new_zeros(h.shape[0], 2, 3).index_add(0, edges.index[0], terms)
         lengths_of_terms = terms.detach().norm(dim=-1)
         scales = lengths_of_terms.new_zeros(h.shape[0], 2)

@@ -17,7 +17,10 @@ WIDTH = 6
 
 
 def random_inputs(num_sites: int = 5, num_edges: int = 23) -> tuple[Tensor, Tensor, Edges]:
-    """(S, d) sites, (U, d) lengths and edges that share them; every site receives."""
+    """(S, d) sites, (U, d) lengths and edges that share them; every site receives.
+
+    Every third edge comes twice, as two images of one neighbour at the same distance do.
+    """
     generator = torch.Generator().manual_seed(7)
     num_lengths = max(1, num_edges // 2)
     h = torch.randn(num_sites, WIDTH, generator=generator, dtype=torch.float64)
@@ -25,7 +28,9 @@ def random_inputs(num_sites: int = 5, num_edges: int = 23) -> tuple[Tensor, Tens
     receiver = torch.arange(num_edges) % num_sites
     sender = torch.randint(0, num_sites, (num_edges,), generator=generator)
     length_index = torch.randint(0, num_lengths, (num_edges,), generator=generator)
-    return h, lengths, Edges(torch.stack((receiver, sender)), length_index, num_sites)
+    edges = torch.stack((receiver, sender, length_index))
+    edges = torch.cat((edges, edges[:, ::3]), dim=1)
+    return h, lengths, Edges(edges[:2], edges[2], num_sites)
 
 
 def random_module(module: nn.Module) -> nn.Module:

@@ -10,7 +10,8 @@ from torch.nn import functional
 from models.edge_ops import Edges, edges, torch_path
 from tests.tolerances import EDGE_SUM_EPS
 
-S, E, U, F, N, V = 7, 60, 11, 5, 6, 3
+S, E, T, U, F, N, V = 7, 60, 13, 11, 5, 6, 3
+ROWS = torch.arange(E) * 5 % T
 
 
 def _random_edges() -> Edges:
@@ -44,12 +45,12 @@ OPERATIONS: dict[str, tuple[Callable[..., Tensor], Callable[[torch.dtype], tuple
         lambda dtype: (draw(S, F, dtype=dtype), draw(S, F, dtype=dtype) + 1),
     ),
     "scale_by_receiver": (
-        lambda on, a, b: on.scale_by_receiver(a, b),
-        lambda dtype: (draw(S, F, dtype=dtype), draw(E, F, dtype=dtype)),
+        lambda on, a, b: on.scale_by_receiver(a, b, ROWS),
+        lambda dtype: (draw(S, F, dtype=dtype), draw(T, F, dtype=dtype)),
     ),
     "gated_sum": (
-        lambda on, a, b: on.gated_sum(a, b),
-        lambda dtype: (draw(E, F, dtype=dtype), draw(E, F, dtype=dtype) + 1),
+        lambda on, a, b: on.gated_sum(a, b, ROWS),
+        lambda dtype: (draw(E, F, dtype=dtype), draw(T, F, dtype=dtype) + 1),
     ),
     "collect": (
         lambda on, a, b, c: on.collect(a, b, c, N),
@@ -140,3 +141,19 @@ def test_second_derivatives_of_compiled_loops_are_refused() -> None:
     (first,) = torch.autograd.grad(result, arguments[0], create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         first.sum().backward()
+
+
+def test_distinct_edges_stand_for_those_that_are_alike() -> None:
+    edges = Edges(EDGES.index[:, ROWS], EDGES.length_index[ROWS] % 2, S)
+    keys = torch.cat((edges.index, edges.length_index[None]))
+    for shared, rows_of_key in ((edges.distinct, 3), (edges.pairs, 2)):
+        chosen = torch.cat((shared.edges.index, shared.edges.length_index[None]))
+        assert torch.equal(chosen[:rows_of_key, shared.rows], keys[:rows_of_key])
+        different = {tuple(key) for key in keys[:rows_of_key].T.tolist()}
+        assert shared.edges.index.shape[1] == len(different) < edges.index.shape[1]
+
+
+def test_edges_without_copies_stand_for_themselves() -> None:
+    own = torch.arange(E)
+    shared = Edges(EDGES.index, own, S).distinct
+    assert torch.equal(shared.edges.length_index[shared.rows], own)
