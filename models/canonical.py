@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.basis_order import basis_order
 from models.crystal import Crystal, CrystalError
 from models.reduction import KEYS, reduce_lattice, smallest_metrics
 from models.symmetry import find_translations, first_of_classes
@@ -138,7 +139,9 @@ def basis_representatives(
 ) -> NDArray[np.int64]:
     """One basis of each class that the crystal's point operations, up to sign, connect.
 
-    With fractional operations W, bases k and l are equivalent if ``U_l U_k^{-1}`` is W or -W.
+    With fractional operations W, bases k and l are equivalent if ``U_l U_k^{-1}`` is W or -W. Of
+    each class the first in ``basis_order`` is kept: operations hold within a tolerance,
+    so that its members differ a little.
 
     Args:
         bases: (K, 3, 3) equally good bases.
@@ -149,6 +152,7 @@ def basis_representatives(
     """
     if len(bases) == 1:
         return bases
+    bases = bases[basis_order(bases, crystal)]
     return bases[first_of_classes(crystal, bases, tolerance)]
 
 

@@ -19,7 +19,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from models import canonical, crystal, frames, graph, neighbours, reduction, symmetry
+from models import (
+    basis_order,
+    canonical,
+    crystal,
+    frames,
+    graph,
+    neighbours,
+    reduction,
+    symmetry,
+)
 from models.crystal import Crystal
 from models.graph import CrystalGraph, GraphSettings
 from models.graph_builder import build_graphs
@@ -30,7 +39,7 @@ PARTIAL = ".partial-"
 """Between the name of an entry and a random part, while it is being written or removed."""
 PARTIAL_LIFETIME_S = 24 * 3600
 """Age from which a partial entry is taken to be left over from a killed process."""
-_SOURCES = (canonical, crystal, frames, graph, neighbours, reduction, symmetry)
+_SOURCES = (basis_order, canonical, crystal, frames, graph, neighbours, reduction, symmetry)
 
 
 class GraphCacheWarning(UserWarning):

@@ -56,6 +56,7 @@ VISIBLE = 1e-8  # relative; an effect that a comparison must not miss; measured 
 BROKEN_FRAME = 1e-8  # relative, lower bound; a wrong global frame; measured from 3e-5 on
 BROKEN_OVER_CORRECT = 1e4  # lower bound of a broken over the correct spread, both measured
 BROKEN_EDGES = 1e-3  # relative, lower bound; self-image edges twice in a supercell
+BASIS_KEYS = 1e-13  # keys of order one, sums over a few sites
 STORED_INVARIANCE = 1e-6  # relative; stored crystals hold equal sites to 1e-6 Angstrom
 STORED_SHARE = 0.99  # lower bound; the rest sits on the edge of a tolerance
 RADIAL_EPS = 16  # 256 Gaussians of a length, projected; measured 1
