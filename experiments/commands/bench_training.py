@@ -1,4 +1,4 @@
-"""``lightframe bench training``: what a drawn chip adds to a training step."""
+"""``lightframe bench training``: training steps with a drawn chip, without, and their products."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def bench_training(
     threads: Annotated[int, typer.Option(min=1, help="Threads that a step may use.")] = 2,
     turns: Annotated[int, typer.Option(min=1, help="Timed steps of each kind.")] = 15,
 ) -> None:
-    """Time a noise-aware training step against a digital one, by turns in one run."""
+    """Time training steps by turns: with a drawn chip, digital, and its matrix products alone."""
     from experiments.bench.training import measure_training, print_step_times, write_step_times
     from experiments.console import console
     from experiments.jobs import command_line

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from experiments import noise_aware_job
+from experiments.bench.products import matrix_products, multiply
 from experiments.bench.timing import Timing
 from experiments.bench.training import (
     StepTimes,
@@ -356,13 +357,26 @@ def test_step_times_are_measured_and_written(
     write_step_times(times, RunRecord.capture("test", {}, 0, {}), tmp_path)
     stored = json.loads((tmp_path / "training.json").read_text())
     assert stored["ratio"] == times.ratio > 0
+    assert stored["overhead"] == times.overhead > 1
     print_step_times(times)
-    assert "ratio" in capsys.readouterr().out
+    assert "digital over products" in capsys.readouterr().out
 
 
 def test_the_ratio_is_that_of_the_fastest_turns(capsys: pytest.CaptureFixture[str]) -> None:
-    times = StepTimes(2, 64, 10, Timing((1.0, 9.0, 1.5)), Timing((8.0, 3.0, 2.5)))
+    digital, noise_aware = Timing((1.0, 9.0, 1.5)), Timing((8.0, 3.0, 2.5))
+    times = StepTimes(2, 64, 10, digital, noise_aware, Timing((0.8, 0.9, 0.8)))
     assert times.ratio == 2.5
+    assert times.overhead == 1.25
     assert times.is_stalled
     print_step_times(times)
-    assert "MISSED" in capsys.readouterr().out
+    assert capsys.readouterr().out.count("MISSED") == 1
+
+
+def test_products_are_those_of_both_passes() -> None:
+    layer = torch.nn.Linear(5, 3)
+    x = torch.randn(7, 5, requires_grad=True)
+    calls = matrix_products(lambda: layer(x).square().sum().backward())
+    shapes = {tuple(product(*operands).shape) for product, operands in calls}
+    assert len(calls) == 3
+    assert shapes == {(7, 3), (7, 5), (3, 5)}
+    multiply(calls)
