@@ -15,9 +15,9 @@ import numpy as np
 from experiments.symmetry.columns import Evaluator, Floats, Where, spread
 from experiments.symmetry.invariance import TRANSFORMATIONS, Transformation
 from experiments.symmetry.row import Comparison, Row
-from experiments.symmetry.transformations import supercell
 from models.canonical import CanonicalCell, canonical_cell, right_handed
 from models.crystal import Crystal
+from models.descriptions import supercell
 from models.frames import qr_frame
 from models.graph import CrystalGraph, GraphSettings, nearest_edges
 from models.network import SPFrameNetwork

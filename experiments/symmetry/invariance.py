@@ -11,7 +11,8 @@ import numpy as np
 from experiments.symmetry.columns import Evaluator, Floats, spread
 from experiments.symmetry.row import Comparison
 from experiments.symmetry.structures import Named
-from experiments.symmetry.transformations import (
+from models.crystal import Crystal, CrystalError
+from models.descriptions import (
     displaced,
     image_shifted,
     permuted,
@@ -23,7 +24,6 @@ from experiments.symmetry.transformations import (
     supercell,
     translated,
 )
-from models.crystal import Crystal, CrystalError
 from models.graph import CrystalGraph
 from photonic.randomness import keyed_generator
 

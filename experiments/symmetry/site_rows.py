@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from experiments.symmetry.columns import Column, Evaluator, Floats
 from experiments.symmetry.row import Comparison
 from experiments.symmetry.structures import Named
-from experiments.symmetry.transformations import permuted
 from models.canonical import canonical_cell
 from models.crystal import Crystal
+from models.descriptions import permuted
 from models.graph import CrystalGraph, GraphSettings
 from models.network import SPFrameNetwork
 from models.network_config import INVARIANT_FRAMES

@@ -8,11 +8,7 @@ from torch import Tensor
 from experiments.mapped import MappingSettings, map_model
 from experiments.record import RunRecord
 from models import Crystal, CrystalModel, build_graph, load_checkpoint
-from photonic import Chip, load_hardware
-from tests import tolerances
-from tests.experiments.conftest import CHECKPOINT
-from tests.models.prototypes import (
-    PROTOTYPES,
+from models.descriptions import (
     image_shifted,
     permuted,
     random_rotation,
@@ -23,6 +19,10 @@ from tests.models.prototypes import (
     supercell,
     translated,
 )
+from photonic import Chip, load_hardware
+from tests import tolerances
+from tests.experiments.conftest import CHECKPOINT
+from tests.models.prototypes import PROTOTYPES
 
 NAMES = ("wurtzite", "rutile", "quartz", "scheelite", "ilmenite", "triclinic", "rocksalt")
 CHIP = "soi_typical"

@@ -8,13 +8,14 @@ import torch
 from torch import nn
 
 from models.batch import collate
+from models.descriptions import random_rotation, rotated
 from models.network import SPFrameNetwork
 from models.network_config import Frame, NetworkConfig
 from models.network_graph import network_graph
 from models.parameter_counts import num_parameters
 from photonic.linear import PhotonicLinear, photonic_linear
 from tests.models.networks import SETTINGS, outputs_of, relative_spread, variant_graph
-from tests.models.prototypes import PROTOTYPES, random_rotation, rotated
+from tests.models.prototypes import PROTOTYPES
 from tests.tolerances import INVARIANCE_F64
 
 KINDS = ["weight", "usv", "phases"]

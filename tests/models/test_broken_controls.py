@@ -11,6 +11,7 @@ import pytest
 
 from models.canonical import canonical_cell
 from models.crystal import Crystal
+from models.descriptions import random_rotation, reflected, rotated, supercell
 from models.frame_blocks import gram_schmidt
 from models.graph import CrystalGraph, build_graph, global_frames, nearest_edges
 from models.network import SPFrameNetwork
@@ -24,13 +25,7 @@ from tests.models.networks import (
     relative_spread,
     variant_network,
 )
-from tests.models.prototypes import (
-    PROTOTYPES,
-    random_rotation,
-    reflected,
-    rotated,
-    supercell,
-)
+from tests.models.prototypes import PROTOTYPES
 from tests.tolerances import (
     BROKEN_EDGES,
     BROKEN_FRAME,

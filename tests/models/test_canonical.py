@@ -17,9 +17,7 @@ from models.canonical import (
     unimodular_matrices,
 )
 from models.crystal import Crystal, CrystalError
-from models.graph import GraphSettings, SymmetryWarning, build_graph
-from tests.models.prototypes import (
-    PROTOTYPES,
+from models.descriptions import (
     distorted,
     random_rotation,
     random_unimodular,
@@ -28,6 +26,8 @@ from tests.models.prototypes import (
     rotated,
     supercell,
 )
+from models.graph import GraphSettings, SymmetryWarning, build_graph
+from tests.models.prototypes import PROTOTYPES
 from tests.tolerances import EXACT_METRIC, EXACT_POSITION, GEOMETRY_F64
 
 SEEDS = st.integers(0, 2**32 - 1)

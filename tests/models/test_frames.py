@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
+from models.descriptions import random_rotation
 from models.frames import (
     MIN_QUATERNION_NORM,
     lattice_frames,
@@ -17,7 +18,7 @@ from models.frames import (
     qr_frame,
     quaternion_to_rotation,
 )
-from tests.models.prototypes import PROTOTYPES, random_rotation
+from tests.models.prototypes import PROTOTYPES
 from tests.tolerances import FRAME_F64, GEOMETRY_F64, ROTATION_EPS
 
 SEEDS = st.integers(0, 2**32 - 1)

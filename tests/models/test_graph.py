@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from models.crystal import Crystal, CrystalError
+from models.descriptions import random_unimodular, recelled, supercell
 from models.graph import (
     CrystalGraph,
     GraphSettings,
@@ -18,14 +19,7 @@ from models.graph import (
     nearest_edges,
     neighbours_within,
 )
-from tests.models.prototypes import (
-    FCC,
-    PROTOTYPES,
-    ROCKSALT,
-    random_unimodular,
-    recelled,
-    supercell,
-)
+from tests.models.prototypes import FCC, PROTOTYPES, ROCKSALT
 from tests.tolerances import EXACT_TIE, FRAME_F64, GEOMETRY_F64
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -45,11 +45,18 @@ def built(crystals: tuple[Crystal, ...]) -> tuple[CrystalGraph, ...]:
     return build_graphs(crystals, SETTINGS, workers=1)
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with one complete entry."""
+    directory = tmp_path_factory.mktemp("filled")
+    load_graphs(some_crystals(), SETTINGS, SHA, directory=directory)
+    return directory
+
+
 @pytest.fixture
-def entry(built: tuple[CrystalGraph, ...], tmp_path: Path) -> Path:
-    """A complete entry of the cache in ``tmp_path``."""
-    load_graphs(some_crystals(), SETTINGS, SHA, directory=tmp_path)
-    (path,) = (tmp_path / "graphs").iterdir()
+def entry(filled: Path, tmp_path: Path) -> Path:
+    """A copy of the complete entry in ``tmp_path``."""
+    (path,) = shutil.copytree(filled / "graphs", tmp_path / "graphs").iterdir()
     return path
 
 
@@ -116,16 +123,17 @@ def test_cached_graphs_are_the_built_ones_and_are_not_built_again(
 
 
 def test_other_data_settings_or_code_make_another_entry(
-    entry: Path, crystals: tuple[Crystal, ...], monkeypatch: pytest.MonkeyPatch
+    crystals: tuple[Crystal, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    directory = entry.parent.parent
-    load_graphs(crystals, SETTINGS, "b" * 64, directory=directory)
-    load_graphs(crystals[:9], SETTINGS, SHA, directory=directory)
+    few = crystals[:4]
+    load_graphs(few, SETTINGS, SHA, directory=tmp_path)
+    load_graphs(few, SETTINGS, "b" * 64, directory=tmp_path)
+    load_graphs(few[:3], SETTINGS, SHA, directory=tmp_path)
     other = SETTINGS.model_copy(update={"lattice_frame": "polar"})
-    load_graphs(crystals, other, SHA, directory=directory)
+    load_graphs(few, other, SHA, directory=tmp_path)
     monkeypatch.setattr(graph_cache, "_code_sha256", lambda: "0" * 64)
-    load_graphs(crystals, SETTINGS, SHA, directory=directory)
-    assert len(list(entry.parent.iterdir())) == 5
+    load_graphs(few, SETTINGS, SHA, directory=tmp_path)
+    assert len(list((tmp_path / "graphs").iterdir())) == 5
 
 
 def truncate(path: Path) -> None:
@@ -284,8 +292,8 @@ def test_a_directory_that_cannot_be_written_costs_the_cache_alone(
     place = tmp_path / "file"
     place.write_text("not a directory")
     with pytest.warns(GraphCacheWarning, match="graphs are not kept"):
-        graphs = load_graphs(some_crystals(), SETTINGS, SHA, directory=place)
-    assert_same_bits(graphs, built)
+        graphs = load_graphs(some_crystals()[:9], SETTINGS, SHA, directory=place)
+    assert_same_bits(graphs, built[:9])
 
 
 def test_a_full_disk_costs_the_cache_alone(
@@ -297,7 +305,8 @@ def test_a_full_disk_costs_the_cache_alone(
 
     monkeypatch.setattr(graph_cache, "write_graphs", fail)
     with pytest.warns(GraphCacheWarning, match="No space left"):
-        assert_same_bits(load_graphs(some_crystals(), SETTINGS, SHA, directory=tmp_path), built)
+        graphs = load_graphs(some_crystals()[:9], SETTINGS, SHA, directory=tmp_path)
+    assert_same_bits(graphs, built[:9])
     assert list((tmp_path / "graphs").iterdir()) == []
 
 

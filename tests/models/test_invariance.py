@@ -14,17 +14,7 @@ from hypothesis import strategies as st
 
 from models.canonical import canonical_cell, shortest_bases
 from models.crystal import Crystal
-from models.frames import qr_frame
-from models.graph import CrystalGraph, build_graph, global_frames, nearest_edges
-from tests.models.networks import (
-    SETTINGS,
-    outputs_of,
-    prototype_graph,
-    random_model,
-    relative_spread,
-)
-from tests.models.prototypes import (
-    PROTOTYPES,
+from models.descriptions import (
     distorted,
     image_shifted,
     permuted,
@@ -36,6 +26,16 @@ from tests.models.prototypes import (
     supercell,
     translated,
 )
+from models.frames import qr_frame
+from models.graph import CrystalGraph, build_graph, global_frames, nearest_edges
+from tests.models.networks import (
+    SETTINGS,
+    outputs_of,
+    prototype_graph,
+    random_model,
+    relative_spread,
+)
+from tests.models.prototypes import PROTOTYPES
 from tests.tolerances import (
     EXACT_METRIC,
     EXACT_POSITION,

@@ -11,9 +11,7 @@ import pytest
 
 from models.crystal import Crystal
 from models.datasets import load_dataset
-from models.graph import build_graph
-from tests.models.networks import SETTINGS, outputs_of, random_model, relative_spread
-from tests.models.prototypes import (
+from models.descriptions import (
     permuted,
     random_rotation,
     random_unimodular,
@@ -21,6 +19,8 @@ from tests.models.prototypes import (
     rotated,
     supercell,
 )
+from models.graph import build_graph
+from tests.models.networks import SETTINGS, outputs_of, random_model, relative_spread
 from tests.tolerances import STORED_INVARIANCE, STORED_SHARE
 
 NUM_CRYSTALS = 100  # of each set: the fewest in which 99 % leave room for one failure

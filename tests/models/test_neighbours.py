@@ -6,8 +6,9 @@ from vesin import NeighborList
 
 from models.crystal import Crystal
 from models.datasets import load_dataset
+from models.descriptions import image_shifted, random_unimodular, recelled
 from models.neighbours import nearest_edges, nearest_neighbours, neighbours_within
-from tests.models.prototypes import PROTOTYPES, image_shifted, random_unimodular, recelled
+from tests.models.prototypes import PROTOTYPES
 from tests.tolerances import GEOMETRY_F64
 
 NUM_CRYSTALS = 60

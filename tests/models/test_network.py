@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from models.batch import collate
 from models.canonical import canonical_cell
+from models.descriptions import random_rotation
 from models.edge_ops import Edges
 from models.frame_blocks.surroundings import Surroundings
 from models.graph import CrystalGraph
@@ -30,7 +31,7 @@ from tests.models.networks import (
     site_features_of,
     with_frames,
 )
-from tests.models.prototypes import PROTOTYPES, random_rotation
+from tests.models.prototypes import PROTOTYPES
 from tests.tolerances import CLOSED_FORM_F64, INVARIANCE_F32, INVARIANCE_F64, NO_OP_F64, VISIBLE
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -11,17 +11,10 @@ from hypothesis import strategies as st
 from models.canonical import minkowski_reduced, right_handed, shortest_bases
 from models.crystal import Crystal
 from models.datasets import load_dataset
+from models.descriptions import distorted, permuted, random_rotation, rotated, supercell, translated
 from models.reduction import generated_lattice
 from models.symmetry import find_translations, first_of_classes
-from tests.models.prototypes import (
-    PROTOTYPES,
-    distorted,
-    permuted,
-    random_rotation,
-    rotated,
-    supercell,
-    translated,
-)
+from tests.models.prototypes import PROTOTYPES
 from tests.tolerances import EXACT_METRIC, GEOMETRY_F64, SYMMETRY_SHARE
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -13,6 +13,16 @@ from torch import Tensor
 
 from models.batch import collate
 from models.crystal import Crystal, CrystalError
+from models.descriptions import (
+    permuted,
+    random_rotation,
+    random_unimodular,
+    recelled,
+    reflected,
+    rotated,
+    supercell,
+    translated,
+)
 from models.model import CrystalModel
 from models.network import SPFrameNetwork
 from models.network_config import Frame, NetworkConfig
@@ -34,17 +44,7 @@ from tests.models.networks import (
     variant_graph,
     variant_network,
 )
-from tests.models.prototypes import (
-    PROTOTYPES,
-    permuted,
-    random_rotation,
-    random_unimodular,
-    recelled,
-    reflected,
-    rotated,
-    supercell,
-    translated,
-)
+from tests.models.prototypes import PROTOTYPES
 from tests.models.test_network import frames_of, orbits_of, spread_in_orbits
 from tests.tolerances import INVARIANCE_F32, INVARIANCE_F64, NO_OP_F64, VISIBLE
 
