@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.crossval_config import CrossvalConfig
-from experiments.crossval_worker import Part
+from experiments.crossval_parts import Parts
 from experiments.wbm import OutOfDistribution
 from models.datasets import Dataset
 from models.noop import is_frame_idle
 
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+EVERYTHING = "all"
 ACTIVE, IDLE = "frames act", "frames idle"
 UNKNOWN = "formula not trained on"
 TAIL_LABEL, TAIL_LIMIT = "n", 6.0
@@ -48,6 +51,8 @@ class FoldScore:
     trees_mae: float
     network_mae: tuple[float, ...]
     """One for each seed."""
+    network_mae_of_parts: dict[str, tuple[float, ...]]
+    """The same on each part that has crystals in this fold, "all" among them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +94,9 @@ class Scores:
     """Parameters of the network."""
     seconds: dict[str, float]
     """[s] training time of each run, by name."""
+    seconds_per_epoch: float
+    """[s] median over the epochs of all runs: the first one compiles, and machines have other
+    work."""
 
     @property
     def rows(self) -> list[tuple[str, str, PartScore]]:
@@ -99,8 +107,7 @@ class Scores:
 
 def score(
     config: CrossvalConfig,
-    networks: Mapping[tuple[int, int], Part],
-    baselines: Mapping[int, Part],
+    parts: Parts,
     datasets: Mapping[str, Dataset],
     elsewhere: OutOfDistribution | None,
 ) -> Scores:
@@ -108,102 +115,111 @@ def score(
 
     Args:
         config: of the cross-validation.
-        networks: (fold, seed) to what ``network_part`` returns.
-        baselines: fold to what ``baseline_part`` returns.
+        parts: predictions of its networks, median and trees.
         datasets: by name.
         elsewhere: crystals from elsewhere, if there were some.
 
     Raises:
         ValueError: if stored predictions are for other crystals than those of the data sets.
     """
-    idle = {name: _idle_in_folds(data, config) for name, data in datasets.items()}
     labels = tuple(
-        _label_score(config, networks, baselines, datasets[spec.dataset], spec.label, idle)
+        _label_score(config, parts, datasets[spec.dataset], spec.label)
         for spec in config.training.label_specs
     )
     if elsewhere is not None:
         formation = datasets[OutOfDistribution.TRAINED_ON]
-        elsewhere_score = _elsewhere_score(networks, baselines, elsewhere, formation)
+        elsewhere_score = _elsewhere_score(parts, elsewhere, formation)
+    networks = list(parts.networks.values())
     return Scores(
         labels=labels,
         elsewhere=None if elsewhere is None else elsewhere_score,
-        parameters=next(iter(networks.values()))["parameters"],
+        parameters=networks[0]["parameters"],
         seconds={
-            f"fold{fold}-seed{seed}": part["seconds"] for (fold, seed), part in networks.items()
+            f"fold{fold}-seed{seed}": sum(part["epoch_seconds"])
+            for (fold, seed), part in parts.networks.items()
         },
+        seconds_per_epoch=float(
+            np.median(np.concatenate([part["epoch_seconds"] for part in networks]))
+        ),
     )
 
 
-def _idle_in_folds(dataset: Dataset, config: CrossvalConfig) -> NDArray[np.bool_]:
-    """(E,) True for held-out crystals that frames cannot act on, one fold after the other."""
-    tests = [dataset.split(fold).test for fold in config.folds]
-    return np.array([is_frame_idle(dataset.crystals[i]) for i in np.concatenate(tests)])
+@functools.lru_cache(maxsize=32)
+def _is_idle(dataset: Dataset, fold: int) -> Bools:
+    """(E,) True for the held-out crystals of a fold that frames cannot act on."""
+    return np.array([is_frame_idle(dataset.crystals[i]) for i in dataset.split(fold).test])
 
 
-def _label_score(
-    config: CrossvalConfig,
-    networks: Mapping[tuple[int, int], Part],
-    baselines: Mapping[int, Part],
-    dataset: Dataset,
-    label: str,
-    idle: Mapping[str, NDArray[np.bool_]],
-) -> LabelScore:
-    median, trees, truths = [], [], []
+def _masks(dataset: Dataset, fold: int, label: str) -> dict[str, Bools]:
+    """(E,) which held-out crystals of a fold belong to each part."""
+    idle = _is_idle(dataset, fold)
+    masks = {EVERYTHING: np.full(idle.size, True), ACTIVE: ~idle, IDLE: idle}
+    if label == TAIL_LABEL:
+        truth = dataset.labels[label][dataset.split(fold).test]
+        masks[f"{label} < {TAIL_LIMIT:g}"] = truth < TAIL_LIMIT
+    return masks
+
+
+def _label_score(config: CrossvalConfig, parts: Parts, dataset: Dataset, label: str) -> LabelScore:
+    median: list[Floats] = []
+    trees: list[Floats] = []
     network: list[list[Floats]] = [[] for _ in config.seeds]
+    masks = [_masks(dataset, fold, label) for fold in config.folds]
     for fold in config.folds:
         test = dataset.split(fold).test
         truth = dataset.labels[label][test]
-        fitted = baselines[fold]["labels"][label]
-        truths.append(truth)
+        fitted = parts.baselines[fold]["labels"][label]
         median.append(np.abs(fitted["median"] - truth))
         trees.append(np.abs(np.array(fitted["trees"]) - truth))
         for number, seed in enumerate(config.seeds):
-            part = networks[fold, seed]["labels"][label]
+            part = parts.networks[fold, seed]["labels"][label]
             if part["ids"] != [dataset.ids[i] for i in test]:
                 raise ValueError(f"predictions of fold {fold} are not for its crystals")
             network[number].append(np.abs(np.array(part["predicted"]) - truth))
-    masks = {
-        "all": np.full(idle[dataset.name].size, True),
-        ACTIVE: ~idle[dataset.name],
-        IDLE: idle[dataset.name],
-    }
-    if label == TAIL_LABEL:
-        masks[f"{label} < {TAIL_LIMIT:g}"] = np.concatenate(truths) < TAIL_LIMIT
-    pooled = [np.concatenate(errors) for errors in network]
+    folds = tuple(
+        _fold_score(fold, masks[k], median[k], trees[k], [errors[k] for errors in network])
+        for k, fold in enumerate(config.folds)
+    )
     return LabelScore(
         label=label,
         dataset=dataset.name,
         unit=dataset.units[label],
-        parts=_parts(masks, [np.concatenate(median)], [np.concatenate(trees)], pooled),
-        folds=tuple(
-            FoldScore(
-                fold=fold,
-                num_crystals=len(truths[number]),
-                median_mae=float(median[number].mean()),
-                trees_mae=float(trees[number].mean()),
-                network_mae=tuple(float(errors[number].mean()) for errors in network),
-            )
-            for number, fold in enumerate(config.folds)
+        parts=_parts(
+            {part: np.concatenate([of_fold[part] for of_fold in masks]) for part in masks[0]},
+            [np.concatenate(median)],
+            [np.concatenate(trees)],
+            [np.concatenate(errors) for errors in network],
         ),
-        std_over_folds=_std(
-            [
-                np.mean([errors[number].mean() for errors in network])
-                for number in range(len(median))
-            ]
-        ),
+        folds=folds,
+        std_over_folds=_std([float(np.mean(fold.network_mae)) for fold in folds]),
+    )
+
+
+def _fold_score(
+    fold: int, masks: Mapping[str, Bools], median: Floats, trees: Floats, network: list[Floats]
+) -> FoldScore:
+    of_parts = {
+        part: tuple(float(errors[mask].mean()) for errors in network)
+        for part, mask in masks.items()
+        if mask.any()
+    }
+    return FoldScore(
+        fold=fold,
+        num_crystals=median.size,
+        median_mae=float(median.mean()),
+        trees_mae=float(trees.mean()),
+        network_mae=of_parts[EVERYTHING],
+        network_mae_of_parts=of_parts,
     )
 
 
 def _elsewhere_score(
-    networks: Mapping[tuple[int, int], Part],
-    baselines: Mapping[int, Part],
-    elsewhere: OutOfDistribution,
-    formation: Dataset,
+    parts: Parts, elsewhere: OutOfDistribution, formation: Dataset
 ) -> ElsewhereScore:
     values, known = elsewhere.values, elsewhere.is_known(formation)
-    masks = {"all": np.full(len(values), True), UNKNOWN: ~known}
-    predicted = np.array([part["wbm"] for part in networks.values()])
-    fitted = [part["wbm"] for part in baselines.values()]
+    masks = {EVERYTHING: np.full(len(values), True), UNKNOWN: ~known}
+    predicted = np.array([part["wbm"] for part in parts.networks.values()])
+    fitted = [part["wbm"] for part in parts.baselines.values()]
     ensemble = np.abs(predicted.mean(0) - values)
     return ElsewhereScore(
         label=f"{OutOfDistribution.TRAINED_AS} -> wbm {OutOfDistribution.LABEL}",
@@ -220,7 +236,7 @@ def _elsewhere_score(
 
 
 def _parts(
-    masks: Mapping[str, NDArray[np.bool_]],
+    masks: Mapping[str, Bools],
     median: list[Floats],
     trees: list[Floats],
     network: list[Floats],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -43,19 +43,8 @@ def markdown(
     scores: Scores, config: CrossvalConfig, record: RunRecord, budget: dict[str, Any]
 ) -> str:
     """The tables, with seeds, budget, time and commit in the first lines."""
-    training = config.training
-    trained_on = (
-        "4 folds, last epoch" if training.validation == "none" else "3 folds, best validation epoch"
-    )
-    hours = sum(scores.seconds.values()) / 3600
-    head = (
-        f"Folds {_join(config.folds)}, seeds {_join(config.seeds)}; trained on {trained_on}; "
-        f"{training.epochs} epochs of batches of {training.batch_size}, {training.schedule} to "
-        f"{training.max_lr:g}; {scores.parameters:,} parameters; {hours:.2f} h of training in "
-        f"{budget['workers']} processes of one thread, {budget['wall_seconds'] / 3600:.2f} h in "
-        f"all; commit {record.commit or 'unknown'}{' with changes' if record.is_dirty else ''}.\n"
-        f"Command: `{record.command}`"
-    )
+    parameters = f"{scores.parameters:,} parameters"
+    head = run_text(config, parameters, sum(scores.seconds.values()), record, budget)
     blocks = [head, _pooled(scores), *(_by_fold(label) for label in scores.labels)]
     if scores.elsewhere is not None:
         known = scores.elsewhere.known_ids
@@ -66,6 +55,32 @@ def markdown(
             f"{len(known)} crystals is in the data set: {', '.join(known)}."
         )
     return "\n\n".join(blocks) + "\n"
+
+
+def run_text(
+    config: CrossvalConfig, networks: str, seconds: float, record: RunRecord, budget: dict[str, Any]
+) -> str:
+    """First lines of a table: folds, seeds, budget, time, commit and command.
+
+    Args:
+        config: of the trainings.
+        networks: a few words about what was trained.
+        seconds: [s] of all trainings together.
+        record: provenance.
+        budget: as for ``write_scores``.
+    """
+    training = config.training
+    trained_on = (
+        "4 folds, last epoch" if training.validation == "none" else "3 folds, best validation epoch"
+    )
+    return (
+        f"Folds {_join(config.folds)}, seeds {_join(config.seeds)}; trained on {trained_on}; "
+        f"{training.epochs} epochs of batches of {training.batch_size}, {training.schedule} to "
+        f"{training.max_lr:g}; {networks}; {seconds / 3600:.2f} h of training in "
+        f"{budget['workers']} processes of one thread, {budget['wall_seconds'] / 3600:.2f} h in "
+        f"all; commit {record.commit or 'unknown'}{' with changes' if record.is_dirty else ''}.\n"
+        f"Command: `{record.command}`"
+    )
 
 
 def _pooled(scores: Scores) -> str:
@@ -83,7 +98,9 @@ def _pooled(scores: Scores) -> str:
         )
         for label, unit, part in scores.rows
     ]
-    return "Mean absolute errors, pooled over folds; std over seeds:\n\n" + _table(header, rows)
+    return "Mean absolute errors, pooled over folds; std over seeds:\n\n" + markdown_table(
+        header, rows
+    )
 
 
 def _by_fold(label: LabelScore) -> str:
@@ -99,10 +116,13 @@ def _by_fold(label: LabelScore) -> str:
         for fold in label.folds
     ]
     title = f"{label.dataset} {label.label} [{label.unit}] by fold"
-    return f"{title}; std over folds {_or_dash(label.std_over_folds)}:\n\n" + _table(header, rows)
+    return f"{title}; std over folds {_or_dash(label.std_over_folds)}:\n\n" + markdown_table(
+        header, rows
+    )
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

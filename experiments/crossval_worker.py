@@ -55,7 +55,10 @@ def network_part(run: CrossvalRun, directory: Path, wbm: Path | None) -> Part:
 
     Returns:
         ``"labels"``: name to ``ids`` and ``predicted`` values; ``"wbm"``: predicted formation
-        energies, or None; ``"seconds"``: of the training; ``"parameters"``: their number.
+        energies, or None; ``"epoch_seconds"``: of each epoch; ``"parameters"``: their number.
+
+    Raises:
+        FloatingPointError: if the training diverges; the message says which one.
     """
     torch.set_num_threads(1)
     path = directory / f"{run.name}.json"
@@ -63,16 +66,24 @@ def network_part(run: CrossvalRun, directory: Path, wbm: Path | None) -> Part:
         checkpoint = run.checkpoint(directory)
         data = load_data(run.training, shows=False)
         if not checkpoint.exists():
-            train(run.training, checkpoint, data=data, is_quiet=True)
+            _train(run, checkpoint, data)
         model = load_checkpoint(checkpoint)
         part = {
             "labels": _test_predictions(model, data),
             "wbm": None if wbm is None else _predict_elsewhere(model, wbm),
-            "seconds": sum(row["seconds"] for row in model.info["history"]),
+            "epoch_seconds": [row["seconds"] for row in model.info["history"]],
             "parameters": sum(p.numel() for p in model.network.parameters()),
         }
         write_atomic(path, json.dumps(part).encode())
     return json.loads(path.read_bytes())
+
+
+def _train(run: CrossvalRun, checkpoint: Path, data: TrainingData) -> None:
+    try:
+        train(run.training, checkpoint, data=data, is_quiet=True)
+    except FloatingPointError as error:
+        name = f"{checkpoint.parent.name}/{checkpoint.name}"
+        raise FloatingPointError(f"{name}: {error}") from None
 
 
 def baseline_part(config: TrainConfig, directory: Path, wbm: Path | None) -> Part:

@@ -21,6 +21,16 @@ Out = Annotated[Path, typer.Option("--out", help="Directory to create; must not 
 Checkpoint = Annotated[
     str, typer.Option("--checkpoint", help="Directory, or name of a shipped checkpoint.")
 ]
+OtherCheckpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoint",
+        help=f"Directory, or name of a shipped checkpoint; default: {DEFAULT_CHECKPOINT}.",
+    ),
+]
+On = Annotated[
+    Path | None, typer.Option("--on", metavar="MAPPED", help="Use chips of a mapped model too.")
+]
 Mapped = Annotated[Path, typer.Argument(metavar="MAPPED", help="Directory written by map.")]
 Chips = Annotated[
     int, typer.Option("--chips", min=1, max=100_000, help="Independently drawn chips.")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from experiments.commands.options import DEFAULT_CHECKPOINT, Seed
+from experiments.commands.options import DEFAULT_CHECKPOINT, On, OtherCheckpoint, Seed
 
 if TYPE_CHECKING:
     from experiments.prediction import Predictor
@@ -24,23 +24,14 @@ def predict(
             metavar="FILE...", help="CIF, POSCAR, JSON, other formats through ASE, or directories."
         ),
     ],
-    checkpoint: Annotated[
-        str | None,
-        typer.Option(
-            "--checkpoint",
-            help=f"Directory, or name of a shipped checkpoint; default: {DEFAULT_CHECKPOINT}.",
-        ),
-    ] = None,
+    checkpoint: OtherCheckpoint = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="Write a .csv or .json file; must not exist.")
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Stop at the first structure that cannot be used.")
     ] = False,
-    on: Annotated[
-        Path | None,
-        typer.Option("--on", metavar="MAPPED", help="Predict on chips of a mapped model too."),
-    ] = None,
+    on: On = None,
     chips: Annotated[
         int | None,
         typer.Option(
@@ -78,32 +69,21 @@ def predict(
 
 def _predictor(
     on: Path | None, checkpoint: str | None, num_chips: int, seed: int
-) -> tuple[Predictor, dict[str, object]]:
+) -> tuple[Predictor, dict[str, Any]]:
     """What predicts, and an account of it."""
-    import hashlib
-
-    from experiments.mapped import CHECKPOINT_DIR, load_mapped
+    from experiments.commands.model_account import account_of_checkpoint, account_of_mapped
+    from experiments.mapped import load_mapped
     from experiments.prediction import ChipPredictor, DigitalPredictor, require_own_checkpoint
-    from models.checkpoint import WEIGHTS_FILE, checkpoint_bytes, load_checkpoint
+    from models.checkpoint import load_checkpoint
 
     if on is None:
         name = checkpoint or DEFAULT_CHECKPOINT
-        predictor: Predictor = DigitalPredictor(load_checkpoint(name))
-        origin: dict[str, object] = {"checkpoint": name}
-        weights = checkpoint_bytes(name)[WEIGHTS_FILE]
-    else:
-        mapped = load_mapped(on)
-        if checkpoint is not None:
-            require_own_checkpoint(on, checkpoint)
-        predictor = ChipPredictor(mapped, num_chips, seed)
-        origin = {
-            "mapped": str(on),
-            "hardware": mapped.hardware.model_dump(mode="json"),
-            "chips": num_chips,
-            "seed": seed,
-        }
-        weights = checkpoint_bytes(on / CHECKPOINT_DIR)[WEIGHTS_FILE]
-    return predictor, {**origin, "weights_sha256": hashlib.sha256(weights).hexdigest()}
+        return DigitalPredictor(load_checkpoint(name)), account_of_checkpoint(name)
+    mapped = load_mapped(on)
+    if checkpoint is not None:
+        require_own_checkpoint(on, checkpoint)
+    account = account_of_mapped(on, mapped, num_chips)
+    return ChipPredictor(mapped, num_chips, seed), {**account, "seed": seed}
 
 
 def _predict(paths: list[Path], predictor: Predictor, is_strict: bool) -> PredictionTable:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from experiments.commands.options import DEFAULT_CHECKPOINT, Out, Seed
+from experiments.commands.options import DEFAULT_CHECKPOINT, On, OtherCheckpoint, Out, Seed
 
 if TYPE_CHECKING:
     from experiments.symmetry.columns import Evaluator
@@ -18,17 +18,8 @@ DEFAULT_CHIPS = 2
 
 def symmetry(
     out: Out,
-    checkpoint: Annotated[
-        str | None,
-        typer.Option(
-            "--checkpoint",
-            help=f"Directory, or name of a shipped checkpoint; default: {DEFAULT_CHECKPOINT}.",
-        ),
-    ] = None,
-    on: Annotated[
-        Path | None,
-        typer.Option("--on", metavar="MAPPED", help="Measure on chips of a mapped model too."),
-    ] = None,
+    checkpoint: OtherCheckpoint = None,
+    on: On = None,
     chips: Annotated[
         int | None,
         typer.Option(
@@ -98,29 +89,19 @@ def _evaluator(
     on: Path | None, checkpoint: str | None, num_chips: int, seed: int
 ) -> tuple[Evaluator, dict[str, Any]]:
     """What is measured, and an account of it."""
-    import hashlib
-
     import torch
 
-    from experiments.mapped import CHECKPOINT_DIR, load_mapped
+    from experiments.commands.model_account import account_of_checkpoint, account_of_mapped
+    from experiments.mapped import load_mapped
     from experiments.prediction import require_own_checkpoint
     from experiments.symmetry.columns import chip_columns, digital_columns
-    from models.checkpoint import WEIGHTS_FILE, checkpoint_bytes, load_checkpoint
+    from models.checkpoint import load_checkpoint
 
     if on is None:
-        name: str | Path = checkpoint or DEFAULT_CHECKPOINT
-        evaluator = digital_columns(load_checkpoint(name, dtype=torch.float64))
-        origin: dict[str, Any] = {"checkpoint": str(name)}
-    else:
-        if checkpoint is not None:
-            require_own_checkpoint(on, checkpoint)
-        mapped = load_mapped(on, dtype=torch.float64)
-        evaluator = chip_columns(mapped, num_chips, seed)
-        name = on / CHECKPOINT_DIR
-        origin = {
-            "mapped": str(on),
-            "hardware": mapped.hardware.model_dump(mode="json"),
-            "chips": num_chips,
-        }
-    weights = checkpoint_bytes(name)[WEIGHTS_FILE]
-    return evaluator, {**origin, "weights_sha256": hashlib.sha256(weights).hexdigest()}
+        name = checkpoint or DEFAULT_CHECKPOINT
+        model = load_checkpoint(name, dtype=torch.float64)
+        return digital_columns(model), account_of_checkpoint(name)
+    if checkpoint is not None:
+        require_own_checkpoint(on, checkpoint)
+    mapped = load_mapped(on, dtype=torch.float64)
+    return chip_columns(mapped, num_chips, seed), account_of_mapped(on, mapped, num_chips)

@@ -1,12 +1,18 @@
-"""Options that ``train`` and ``crossval`` share, and the configuration that they make."""
+"""Options of all commands that train from scratch, and the configuration that they make."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from experiments.commands.options import DEFAULT_AUXILIARY, Mesh
+
+if TYPE_CHECKING:
+    from experiments.training_config import TrainConfig
 
 
 class Device(StrEnum):
@@ -38,121 +44,127 @@ class OpticalMode(StrEnum):
     phases = "phases"
 
 
-DatasetName = Annotated[str, typer.Option("--dataset", help="Data set of the target.")]
-Target = Annotated[str, typer.Option("--target", help="Label to train for.")]
-Auxiliary = Annotated[
-    str,
-    typer.Option("--auxiliary", help="Further labels as dataset:label, by commas; empty for none."),
-]
-Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the crystals.")]
-HasValidation = Annotated[
-    bool,
-    typer.Option(
-        "--validation/--no-validation",
-        help="The next fold chooses the checkpoint, or is trained on as well.",
-    ),
-]
-TargetWeight = Annotated[
-    float, typer.Option("--target-weight", help="Weight of the target in the loss.")
-]
-ScheduleOption = Annotated[
-    ScheduleName, typer.Option("--schedule", help="Course of the learning rate.")
-]
-MaxLr = Annotated[float, typer.Option("--max-lr", help="Peak of the learning rate.")]
-WeightDecay = Annotated[
-    float, typer.Option("--weight-decay", help="AdamW decay of digital matrices.")
-]
-GradientClip = Annotated[
-    float, typer.Option("--gradient-clip", help="Largest norm of the gradient.")
-]
-AverageDecay = Annotated[
-    float, typer.Option("--average-decay", help="Decay per step of the average of weights.")
-]
-Dropout = Annotated[float, typer.Option("--dropout", help="Share of pooled features dropped.")]
-BatchSize = Annotated[
-    int, typer.Option("--batch-size", min=2, help="Crystals per step, all processes together.")
-]
-Network = Annotated[
-    list[str] | None,
-    typer.Option("--network", help="Field of the network as name=value, e.g. width=96; repeat."),
-]
-Graph = Annotated[
-    list[str] | None,
-    typer.Option("--graph", help="Field of the graphs, e.g. num_neighbours=16; repeat."),
-]
-DeviceOption = Annotated[
-    Device, typer.Option("--device", help="auto takes CUDA if there is a GPU.")
-]
-PrecisionOption = Annotated[
-    Precision,
-    typer.Option(
-        "--precision",
-        help="Of matrix products; bfloat16 is slower on most CPUs. The rest is float32.",
-    ),
-]
-Optical = Annotated[
-    bool, typer.Option("--optical", help="Train the settings of optical tiles from scratch.")
-]
-Mode = Annotated[OpticalMode, typer.Option("--mode", help="What is trained with --optical.")]
-Tile = Annotated[
-    int, typer.Option("--tile", min=1, max=1024, help="Modes per tile with --optical.")
-]
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """Options of every command that trains from scratch; fields as in ``TrainConfig``."""
 
+    dataset: Annotated[str, typer.Option("--dataset", help="Data set of the target.")] = (
+        "dielectric"
+    )
+    target: Annotated[str, typer.Option("--target", help="Label to train for.")] = "n"
+    auxiliary: Annotated[
+        str,
+        typer.Option(
+            "--auxiliary", help="Further labels as dataset:label, by commas; empty for none."
+        ),
+    ] = DEFAULT_AUXILIARY
+    epochs: Annotated[int, typer.Option("--epochs", min=1, help="Passes over the crystals.")] = 60
+    has_validation: Annotated[
+        bool,
+        typer.Option(
+            "--validation/--no-validation",
+            help="The next fold chooses the checkpoint, or is trained on as well.",
+        ),
+    ] = True
+    target_weight: Annotated[
+        float, typer.Option("--target-weight", help="Weight of the target in the loss.")
+    ] = 1.0
+    schedule: Annotated[
+        ScheduleName, typer.Option("--schedule", help="Course of the learning rate.")
+    ] = ScheduleName.one_cycle
+    max_lr: Annotated[float, typer.Option("--max-lr", help="Peak of the learning rate.")] = 2e-3
+    weight_decay: Annotated[
+        float, typer.Option("--weight-decay", help="AdamW decay of digital matrices.")
+    ] = 1e-5
+    gradient_clip: Annotated[
+        float, typer.Option("--gradient-clip", help="Largest norm of the gradient.")
+    ] = 1.0
+    average_decay: Annotated[
+        float, typer.Option("--average-decay", help="Decay per step of the average of weights.")
+    ] = 0.999
+    dropout: Annotated[
+        float, typer.Option("--dropout", help="Share of pooled features dropped.")
+    ] = 0.0
+    batch_size: Annotated[
+        int, typer.Option("--batch-size", min=2, help="Crystals per step, all processes together.")
+    ] = 64
+    network: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--network", help="Field of the network as name=value, e.g. width=96; repeat."
+        ),
+    ] = None
+    graph: Annotated[
+        list[str] | None,
+        typer.Option("--graph", help="Field of the graphs, e.g. num_neighbours=16; repeat."),
+    ] = None
+    device: Annotated[
+        Device, typer.Option("--device", help="auto takes CUDA if there is a GPU.")
+    ] = Device.auto
+    precision: Annotated[
+        Precision,
+        typer.Option(
+            "--precision",
+            help="Of matrix products; bfloat16 is slower on most CPUs. The rest is float32.",
+        ),
+    ] = Precision.float32
+    optical: Annotated[
+        bool, typer.Option("--optical", help="Train the settings of optical tiles from scratch.")
+    ] = False
+    mesh: Annotated[Mesh, typer.Option("--mesh", help="Wiring with --optical.")] = Mesh.clements
+    mode: Annotated[OpticalMode, typer.Option("--mode", help="What is trained with --optical.")] = (
+        OpticalMode.usv
+    )
+    tile: Annotated[
+        int, typer.Option("--tile", min=1, max=1024, help="Modes per tile with --optical.")
+    ] = 16
 
-def train_config(
-    *,
-    target: tuple[str, str],
-    auxiliary: str,
-    network: Sequence[str] | None,
-    graph: Sequence[str] | None,
-    dropout: float,
-    device: Device,
-    precision: Precision,
-    optical: dict[str, Any] | None,
-    processes: int,
-    **fields: Any,
-) -> Any:
-    """The ``TrainConfig`` of the options.
+    def config(self, *, processes: int = 1, **others: Any) -> TrainConfig:
+        """The configuration of the options.
 
-    Args:
-        target: data set and label.
-        auxiliary: further labels, by commas.
-        network: ``name=value`` of the network.
-        graph: ``name=value`` of the graphs.
-        dropout: share of pooled features.
-        device: where to compute.
-        precision: of products.
-        optical: fields of the optical layers; None for digital ones.
-        processes: that share each batch.
-        fields: further fields of the configuration.
+        Args:
+            processes: that share each batch.
+            others: fields of the configuration that the command sets: ``test_fold``, ``seed``.
 
-    Raises:
-        ValueError: naming the option that is refused.
-    """
-    from pydantic import ValidationError
+        Raises:
+            ValueError: naming the option that is refused.
+        """
+        from pydantic import ValidationError
 
-    from experiments.training_config import TrainConfig
-    from experiments.training_data import LabelSpec
-    from photonic.hardware import first_problem
+        from experiments.training_config import TrainConfig
+        from experiments.training_data import LabelSpec
+        from photonic.hardware import first_problem
 
-    main_label = LabelSpec.parse(":".join(target))
-    extra = tuple(LabelSpec.parse(text) for text in auxiliary.split(",") if text)
-    try:
-        return TrainConfig(
-            target=main_label,
-            auxiliary=tuple(spec for spec in extra if spec != main_label),
-            network={"dropout": dropout, **assignments("--network", network)},
-            graph=assignments("--graph", graph),
-            machine={
-                "device": chosen_device(device),
-                "precision": precision.value,
-                "processes": processes,
-            },
-            optical=optical,
-            **fields,
-        )
-    except ValidationError as error:
-        raise ValueError(first_problem(error)) from None
+        target = LabelSpec.parse(f"{self.dataset}:{self.target}")
+        auxiliary = [LabelSpec.parse(text) for text in self.auxiliary.split(",") if text]
+        optics = {"parameterisation": self.mode.value, "mesh": self.mesh.value, "tile": self.tile}
+        try:
+            return TrainConfig.model_validate(
+                {
+                    "target": target,
+                    "auxiliary": tuple(spec for spec in auxiliary if spec != target),
+                    "epochs": self.epochs,
+                    "validation": "next_fold" if self.has_validation else "none",
+                    "target_weight": self.target_weight,
+                    "schedule": self.schedule.value,
+                    "max_lr": self.max_lr,
+                    "weight_decay": self.weight_decay,
+                    "gradient_clip": self.gradient_clip,
+                    "average_decay": self.average_decay,
+                    "batch_size": self.batch_size,
+                    "network": {"dropout": self.dropout, **assignments("--network", self.network)},
+                    "graph": assignments("--graph", self.graph),
+                    "machine": {
+                        "device": chosen_device(self.device),
+                        "precision": self.precision.value,
+                        "processes": processes,
+                    },
+                    "optical": optics if self.optical else None,
+                    **others,
+                }
+            )
+        except ValidationError as error:
+            raise ValueError(first_problem(error)) from None
 
 
 def assignments(option: str, texts: Sequence[str] | None) -> dict[str, str]:

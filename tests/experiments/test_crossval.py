@@ -17,12 +17,13 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from experiments import crossval_worker
+from experiments import crossval_worker, training
 from experiments.baseline import extra_trees
 from experiments.commands.crossval import crossval as command
 from experiments.commands.training_options import assignments, whole_numbers
 from experiments.crossval import crossval, crossval_config
 from experiments.crossval_config import CrossvalConfig
+from experiments.crossval_parts import Parts
 from experiments.crossval_score import ACTIVE, IDLE, UNKNOWN, Scores, score
 from experiments.training_config import TrainConfig
 from experiments.training_data import LabelSpec
@@ -121,6 +122,14 @@ def test_finished_folds_are_not_repeated(
         crossval_worker.network_part(CrossvalConfig(training=TRAINING).runs[2], out, None)
 
 
+def test_a_training_that_diverges_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of many: without its name nobody knows which settings to change."""
+    monkeypatch.setattr(training, "rate_share", lambda schedule, step, total: float("nan"))
+    twice = CONFIG.model_copy(update={"training": TRAINING.model_copy(update={"epochs": 2})})
+    with pytest.raises(FloatingPointError, match=r"^out/fold1-seed0: .*lower max_lr"):
+        crossval_worker.network_part(twice.runs[0], tmp_path / "out", None)
+
+
 def test_predictions_for_other_crystals_are_refused(result: tuple[Path, Scores]) -> None:
     out, _ = result
     networks = {
@@ -132,7 +141,7 @@ def test_predictions_for_other_crystals_are_refused(result: tuple[Path, Scores])
     }
     networks[1, 0]["labels"]["n"]["ids"][0] = "another"
     with pytest.raises(ValueError, match="not for its crystals"):
-        score(CONFIG, networks, baselines, {"dielectric": load_dataset("dielectric")}, None)
+        score(CONFIG, Parts(networks, baselines), {"dielectric": load_dataset("dielectric")}, None)
 
 
 def wbm_file(path: Path, crystals: list[Crystal], values: list[float]) -> Path:
@@ -167,12 +176,12 @@ def test_crystals_from_elsewhere_with_known_formulas_are_named(
     test = formation.split(0).test
     exact = {"ids": [formation.ids[i] for i in test], "predicted": formation.labels["ef"][test]}
     networks = {
-        (0, seed): {"labels": {"ef": exact}, "wbm": wbm, "seconds": 1.0, "parameters": 5}
+        (0, seed): {"labels": {"ef": exact}, "wbm": wbm, "epoch_seconds": [1.0], "parameters": 5}
         for seed, wbm in ((0, [-1.0, 0.6]), (1, [-0.8, 0.2]))
     }
     fitted = {"median": 0.0, "trees": np.zeros(len(test))}
     baselines = {0: {"labels": {"ef": fitted}, "wbm": {"median": 0.0, "trees": [0.0, 0.0]}}}
-    scores = score(config, networks, baselines, {"formation": formation}, elsewhere)
+    scores = score(config, Parts(networks, baselines), {"formation": formation}, elsewhere)
     assert scores.elsewhere.known_ids == ("wbm-0",)
     everything, unknown = scores.elsewhere.parts
     assert unknown.part == UNKNOWN and unknown.num_crystals == 1
