@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from experiments.commands.ablation import ablation
 from experiments.commands.bench_graphs import bench_graphs
 from experiments.commands.bench_training import bench_training
 from experiments.commands.calibrate import calibrate
@@ -62,6 +63,7 @@ app.command()(sweep)
 app.command()(symmetry)
 app.command()(train)
 app.command()(crossval)
+app.command()(ablation)
 app.command()(export)
 app.command()(verify)
 app.command()(diff)
