@@ -35,7 +35,7 @@ def phase_to_voltage(phase: _Floats, hardware: HardwareConfig) -> _Floats:
         ValueError: if the law is not known, a phase is negative (pre-compensated drive) or beyond
             the peak of the law, or a voltage exceeds ``v_max_v``.
 
-    Source: Harris et al., Opt. Express 22, 10487 (2014) (heater); reference 6.2 (branch).
+    Source: Harris et al., Opt. Express 22, 10487 (2014) (heater).
     """
     driven = drive_phase(phase, hardware)
     if hardware.heater_quadratic_rad_per_v2 is None:
@@ -63,7 +63,8 @@ def voltage_to_phase(voltage: _Floats, hardware: HardwareConfig) -> _Floats:
     Raises:
         ValueError: if the law is not known.
 
-    Source: Harris et al., Opt. Express 22, 10487 (2014); reference 2.1 (quartic term).
+    Source: Harris et al., Opt. Express 22, 10487 (2014); the quartic term fits the heater data
+    of Yin et al., SCATTER, ICCAD (2024).
     """
     if hardware.heater_quadratic_rad_per_v2 is None:
         return np.pi * (np.asarray(voltage) / _known_v_pi(hardware)) ** 2

@@ -99,7 +99,7 @@ def lumped_phase_error(
         ValueError: if the fidelity is outside (0, 1] or lower than phase errors of 1 rad make it,
             there are fewer than two draws, or the mesh has no Haar statistics.
 
-    Source: reference 3.1, sigma_eff.
+    Source: derived; amplitude fidelity as in Taballione et al., arXiv:2203.01801 (2023).
     """
     if not 0 < amplitude_fidelity <= 1:
         raise ValueError(f"`amplitude_fidelity` must lie in (0, 1], got {amplitude_fidelity}")

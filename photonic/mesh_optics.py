@@ -66,7 +66,7 @@ def attenuator_field(state: MeshState) -> Tensor:
     Returns:
         (..., r) complex128; the real attenuation for ideal settings.
 
-    Source: element M00 of the MZI, reference 1.2 and 2.9.
+    Source: derived; element M00 of ``mzi_block``.
     """
     theta, phi = state.phase.chunk(2, dim=-1)
     a, b = (0.0, 0.0) if state.coupler_error is None else state.coupler_error.unbind(-1)

@@ -79,8 +79,8 @@ class TensorCoreLink:
     Raises:
         ValueError: if an argument is not valid.
 
-    Source: reference 2.10; Basumallik et al., Adaptive Block Floating-Point for Analog Deep
-    Learning Hardware, arXiv:2205.06287 (2022).
+    Source: Basumallik et al., Adaptive Block Floating-Point for Analog Deep Learning Hardware,
+    arXiv:2205.06287 (2022).
     """
 
     hardware: HardwareConfig

@@ -57,7 +57,7 @@ def correct_couplers(phases: Tensor, layout: MeshLayout, coupler_error: Tensor) 
     Raises:
         ValueError: if a shape does not fit the layout.
 
-    Source: Bandyopadhyay, Hamerly, Englund, Optica 8, 1247 (2021); reference 5.2.
+    Source: Bandyopadhyay, Hamerly, Englund, Optica 8, 1247 (2021).
     """
     m = layout.num_mzis
     _check("phases", phases, (2 * m + layout.num_modes,))
@@ -99,7 +99,7 @@ def correct_attenuators(attenuation: Tensor, coupler_error: Tensor) -> Corrected
     Raises:
         ValueError: if an attenuation lies outside [0, 1] or the shapes do not fit.
 
-    Source: element M00 of the MZI, reference 1.2.
+    Source: derived; element M00 of ``mzi_block``.
     """
     _check("coupler_error", coupler_error, (attenuation.shape[-1], 2))
     if (attenuation < 0).any() or (attenuation > 1).any():

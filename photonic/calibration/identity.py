@@ -12,7 +12,7 @@ bar, so that a mesh is diagonal on whole surfaces of its theta. Only where a mes
 real meshes are here phases of each mode, which powers do not show. ``characterisation`` finds all
 factors and biases, from less light.
 
-Source: Gu et al., L2ight, NeurIPS 2021, and its code; reference 5.3, item 1.
+Source: Gu et al., L2ight, NeurIPS 2021, and its code (identity calibration).
 """
 
 import math

@@ -25,7 +25,7 @@ def tile_area_um2(
     Returns:
         [um2]
 
-    Source: reference 7; an M x N tile has M(M-1)/2 + N(N-1)/2 + min(M, N) interferometers, where
-    reference 7 has max(M, N) attenuators.
+    Source: Zhu et al., Lightening-Transformer, HPCA (2024). An M x N tile has M(M-1)/2 + N(N-1)/2 +
+    min(M, N) interferometers.
     """
     return num_mzis * mzi_um2 + laser_um2 + num_inputs * input_um2 + num_outputs * output_um2

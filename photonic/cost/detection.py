@@ -29,7 +29,7 @@ def shot_floor_fj(bits: float, responsivity_a_per_w: float) -> float:
     Returns:
         [fJ] per symbol of one period of the noise bandwidth.
 
-    Source: reference 7.
+    Source: derived.
     """
     return 2 * elementary_charge * signal_to_noise(bits) / responsivity_a_per_w * _FJ_PER_J
 
@@ -51,7 +51,7 @@ def thermal_floor_fj(
     Returns:
         [fJ] per symbol.
 
-    Source: reference 7.
+    Source: derived.
     """
     noise_a = tia_noise_pa_per_sqrt_hz * 1e-12
     amplitude = math.sqrt(signal_to_noise(bits) / (bandwidth_ghz * 1e9))

@@ -17,6 +17,6 @@ def heater_power_mw(phases: Mapping[str, Tensor], p_pi_mw: float) -> Tensor:
     Returns:
         (...) float64 [mW], one per tile.
 
-    Source: reference 7.
+    Source: derived; a phase is proportional to the power of its heater.
     """
     return p_pi_mw / math.pi * sum(phase.detach().sum(dim=-1) for phase in phases.values())

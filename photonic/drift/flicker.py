@@ -28,8 +28,8 @@ def flicker_laws(
     Raises:
         ValueError: if ``tau_min_s`` exceeds ``tau_max_s``.
 
-    Source: reference 2.6 (standard); Milotti, 1/f noise: a pedagogical review,
-        arXiv:physics/0204033 (2002), on the superposition of relaxation processes.
+    Source: Milotti, 1/f noise: a pedagogical review, arXiv:physics/0204033 (2002), on the
+    superposition of relaxation processes.
     """
     if tau_min_s > tau_max_s:
         raise ValueError(

@@ -41,6 +41,6 @@ def detuning_phase(
     Returns:
         (...) [rad]; um pm = nm^2.
 
-    Source: reference 2.6 (derived); 1 pm over 100 um at n_g = 4.2 and 1.55 um: 1.1 mrad.
+    Source: derived; 1 pm over 100 um at n_g = 4.2 and 1.55 um: 1.1 mrad.
     """
     return -2 * np.pi * group_index * change_pm / wavelength_nm**2 * imbalance_um

@@ -29,7 +29,7 @@ def phase_per_kelvin(
     Returns:
         (...) [rad/K]; the sign is that of the imbalance.
 
-    Source: reference 2.6; 0.0754 rad/K for silicon and 0.0099 rad/K for SiN per 100 um at 1.55 um.
+    Source: derived; 0.0754 rad/K for silicon and 0.0099 rad/K for SiN per 100 um at 1.55 um.
     """
     return 2 * np.pi * _NM_PER_UM / wavelength_nm * thermo_optic_per_k * imbalance_um
 
@@ -47,7 +47,7 @@ def temperature_change(hardware: HardwareConfig, time_s: float) -> float:
     Raises:
         ValueError: if a measured trace does not cover the time, or not time 0.
 
-    Source: reference 2.6 (ramp and daily sinusoid of a rack: assumed values).
+    Source: assumed (ramp and daily sinusoid of a rack).
     """
     hours = time_s / _SECONDS_PER_HOUR
     change = hardware.temperature_ramp_k_per_hour * hours

@@ -47,7 +47,7 @@ class Quartic:
         p1: (G,) [rad/V^2], positive.
         p2: (G,) [rad/V^4].
 
-    Source: reference 6.2.
+    Source: fits the heater data of Yin et al., SCATTER, ICCAD (2024); the inverse is derived.
     """
 
     p1: Floats
@@ -90,7 +90,7 @@ class Cubic:
         c2: (G,) [rad per squared drive].
         c3: (G,) [rad per cubed drive].
 
-    Source: reference 6.2 (current law of iPronics).
+    Source: Sanchez-Jacome, PhD thesis, UPV (2025) (law of the current).
     """
 
     c1: Floats

@@ -1,4 +1,4 @@
-"""Fields: component figures for power, area, latency and energy; reference 7."""
+"""Fields: component figures for power, area, latency and energy."""
 
 from pydantic import BaseModel, ConfigDict
 

@@ -1,4 +1,4 @@
-"""Fields: what moves the phases after a calibration; reference 2.6."""
+"""Fields: what moves the phases after a calibration."""
 
 from typing import Annotated
 

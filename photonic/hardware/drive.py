@@ -31,20 +31,22 @@ class DriveFields(BaseModel):
     compensation."""
 
     gamma_spread: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
-    """Relative std of the drive coefficient before truncation at 2 sigma; reference 2.2."""
+    """Relative std of the drive coefficient before truncation at 2 sigma; Gu et al., L2ight,
+    NeurIPS 2021."""
     stuck_probability: Probability = 0.0
-    """Chance that a shifter is stuck at a random phase; reference 2.3."""
+    """Chance that a shifter is stuck at a random phase."""
     dead_probability: Probability = 0.0
-    """Chance that a heater is open: no phase of its own, no heat for others; reference 2.3."""
+    """Chance that a heater is open: no phase of its own, no heat for others."""
     full_scale_probability: Probability = 0.0
-    """Chance that a shifter is stuck at the full scale of its drive; reference 2.3."""
+    """Chance that a shifter is stuck at the full scale of its drive."""
 
     crosstalk_law: Literal["lattice", "distance", "matrix"] = "lattice"
     """Nearest neighbours, a law of distance on the floor plan, or a measured matrix."""
     crosstalk: Annotated[float, Field(ge=0, le=0.2)] = 0.0
-    """Thermal nearest-neighbour coefficient c of the lattice law; reference 2.4."""
+    """Thermal nearest-neighbour coefficient c of the lattice law; Gu et al., L2ight, NeurIPS
+    2021."""
     heater_coupling: NotNegative = 0.0
-    """Factor on g(d) of the distance law, 1 for plain oxide; reference 2.4."""
+    """Factor on g(d) of the distance law, 1 for plain oxide; Yin et al., SCATTER, ICCAD (2024)."""
     column_pitch_um: Positive | None = None
     """Distance of consecutive shifters along the light [um]; needed by the distance law."""
     mode_pitch_um: Positive | None = None
@@ -53,12 +55,13 @@ class DriveFields(BaseModel):
     """Measured matrix Omega, shifters in the order theta, phi, output screen; a YAML file names a
     CSV file instead."""
     is_crosstalk_compensated: bool = False
-    """Commands are solved for the nominal crosstalk before they are rounded; reference 5.1."""
+    """Commands are solved for the nominal crosstalk before they are rounded; Teofilovic et al.,
+    J. Lightwave Technol. 42, 7816 (2024)."""
 
     is_bias_calibrated: bool = True
     """The bias is ``bias_residual_rad`` after, ``bias_range_rad`` before calibration."""
     bias_residual_rad: Angle = 0.0
-    """Std of the phase bias left by calibration [rad]; reference 2.5."""
+    """Std of the phase bias left by calibration [rad]; Gu et al., L2ight, NeurIPS 2021."""
     bias_range_rad: Annotated[float, Field(ge=0, le=3.1416)] = 0.0
     """Bound of the uniform phase bias before calibration [rad]; pi = any phase."""
     is_attenuator_biased: bool = True

@@ -1,4 +1,4 @@
-"""Fields: light source, modulators, detectors and converters; reference 2.10."""
+"""Fields: light source, modulators, detectors and converters."""
 
 from typing import Annotated
 

@@ -23,7 +23,7 @@ def convert(field: Tensor, bits: int | None, full_scale: float = 1.0) -> Tensor:
     Raises:
         ValueError: if there are fewer than 2 bits, which leaves no code but zero.
 
-    Source: reference 2.10; Bengio, Leonard, Courville, arXiv:1308.3432 (2013) (straight through).
+    Source: Bengio, Leonard, Courville, arXiv:1308.3432 (2013) (straight through).
     """
     if bits is None:
         return field

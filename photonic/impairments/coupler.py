@@ -39,7 +39,7 @@ def dispersion_offset(slope_rad_per_nm: float, offset_nm: float) -> float:
     Returns:
         slope offset [rad], 0 if either is 0.
 
-    Source: linear term of ``directional_coupler_dispersion``; reference 2.8.
+    Source: linear term of ``directional_coupler_dispersion``.
     """
     return slope_rad_per_nm * offset_nm
 

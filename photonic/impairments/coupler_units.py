@@ -49,7 +49,7 @@ def extinction_to_angle(extinction_db: ArrayLike) -> NDArray[np.float64]:
     Raises:
         ValueError: if an extinction is negative.
 
-    Source: reference 1.2; the closed form of Clements et al., Optica 3, 1460 (2016), with errors.
+    Source: derived from the MZI of Clements et al., Optica 3, 1460 (2016), with coupler errors.
     """
     extinction = np.asarray(extinction_db, dtype=np.float64)
     if extinction.size and not extinction.min() >= 0:

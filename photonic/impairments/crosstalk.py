@@ -45,7 +45,7 @@ def crosstalk_matrix(layout: MeshLayout, hardware: HardwareConfig) -> sparse.csr
     Raises:
         ValueError: if a given matrix is not of the size of the mesh.
 
-    Source: reference 2.4; each law names its own.
+    Source: Gu et al., L2ight, NeurIPS 2021 (Omega); each law names its own.
     """
     if not hardware.has_crosstalk:
         return None
@@ -105,7 +105,7 @@ def precompensate_crosstalk(
         ValueError: if no lift makes every command positive (crosstalk too large for the mesh), the
             crosstalk cannot be inverted, or a factor is not positive.
 
-    Source: reference 5.1; Teofilovic et al., J. Lightwave Technol. 42, 7816 (2024).
+    Source: Teofilovic et al., J. Lightwave Technol. 42, 7816 (2024); the turns m are derived.
     """
     if gamma is not None and gamma.size and not gamma.min() > 0:
         raise ValueError(f"`gamma` must be positive, got {gamma.min():.4g}")

@@ -35,7 +35,8 @@ def lattice_matrix(layout: MeshLayout, coefficient: float) -> sparse.csr_array:
     Returns:
         (S, S) sparse symmetric, S = 2 num_mzis + num_modes.
 
-    Source: lattice of reference 2.4, after Gu et al., L2ight, NeurIPS 2021 (Omega).
+    Source: Gu et al., L2ight, NeurIPS 2021 (Omega, there of one phase per MZI); the lattice of two
+    shifters per MZI is assumed.
     """
     y, x = shifter_sites(layout)
     site = np.full((layout.num_modes + 2, 2 * layout.num_columns + 2), -1)

@@ -32,7 +32,8 @@ def photocurrent_variance(
     Returns:
         [A^2] variance.
 
-    Source: reference 2.10.
+    Source: Kumar and Deen, Fiber Optic Communications (Wiley, 2014), eq. 5.72 (shot noise) and 5.76
+    (thermal noise).
     """
     current = responsivity_a_per_w * power_w
     shot = 2 * elementary_charge * (current + dark_current_a) * bandwidth_hz
@@ -64,7 +65,7 @@ def balanced_noise_std(
     Returns:
         Std in units of the full-scale output.
 
-    Source: reference 2.10, for two diodes.
+    Source: derived from ``photocurrent_variance``, for two diodes.
     """
     variance = photocurrent_variance(
         power_w, responsivity_a_per_w, 2 * dark_current_a, tia_noise_a_per_sqrt_hz, bandwidth_hz
@@ -81,6 +82,6 @@ def effective_bits(snr: float) -> float:
     Returns:
         Bits; negative for a ratio below 1.5.
 
-    Source: IEEE Std 1241 (effective number of bits); reference 2.10.
+    Source: IEEE Std 1241 (effective number of bits).
     """
     return (10 * math.log10(snr) - 1.76) / 6.02

@@ -32,8 +32,8 @@ def failed_phases(
     Returns:
         ``shape`` [rad] driven phases, NaN where a shifter works; None if all probabilities are 0.
 
-    Source: reference 2.3; the control software of the Stanford mesh (solgaardlab/phox) keeps a list
-    of broken shifters. No yield of a mesh is published.
+    Source: assumed; the control software of the Stanford mesh (solgaardlab/phox) keeps a list of
+    broken shifters. No published yield of a mesh was found.
     """
     if not (stuck_probability or dead_probability or full_scale_probability):
         return None

@@ -43,7 +43,7 @@ def laser_factors(
     Returns:
         (*shape, 1), to be multiplied with (*shape, outputs), or None without noise.
 
-    Source: reference 2.10.
+    Source: derived from the definition of relative intensity noise.
     """
     std = relative_intensity_std(rin_db_per_hz, bandwidth_hz)
     if not std:

@@ -20,7 +20,7 @@ def insertion_losses(
     Returns:
         ``shape`` [dB], or None if both figures are 0.
 
-    Source: Fang et al., Opt. Express 27, 14009 (2019) (loss per element); reference 2.9 (floor 0).
+    Source: Fang et al., Opt. Express 27, 14009 (2019) (loss per element); floor 0 assumed.
     """
     if not std_db:
         return np.full(shape, mean_db) if mean_db else None
@@ -42,7 +42,7 @@ def arm_losses(
         (``shape``, 3, 2) [dB] loss of the upper and the lower arm before the first coupler, between
         the couplers and behind the second one; None if both figures are 0.
 
-    Source: Fang et al., Opt. Express 27, 14009 (2019) (loss per element); reference 2.9.
+    Source: Fang et al., Opt. Express 27, 14009 (2019) (loss per element).
     """
     return insertion_losses(mean_db, std_db, (*shape, 3, 2), generator)
 
@@ -65,7 +65,7 @@ def edge_losses(layout: MeshLayout, edge_db: float) -> NDArray[np.float64] | Non
     Raises:
         ValueError: if a mode of a larger mesh meets no MZI at all, so that none can carry its loss.
 
-    Source: reference 2.9 (own loss of the modes that skip a column).
+    Source: derived.
     """
     if not edge_db or layout.num_modes == 1 or not layout.num_columns:
         return None

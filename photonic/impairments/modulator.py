@@ -24,7 +24,8 @@ def modulate(x: Tensor, bits: int | None, extinction_db: float | None) -> Tensor
     Raises:
         ValueError: if there are fewer than 2 bits.
 
-    Source: reference 2.10; the law between dark and full scale is assumed.
+    Source: assumed; modulators of the component library of SimPhony (ScopeX-ASU/SimPhony) have
+    extinctions of 6 to 15 dB.
     """
     field = convert(x, bits)
     if extinction_db is None:

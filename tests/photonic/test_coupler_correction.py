@@ -92,7 +92,7 @@ def test_errors_grow_linearly_before_and_quadratically_after(kind):
 
 @pytest.mark.parametrize("kind", ["clements", "reck"])
 def test_corrected_error_is_the_closed_form(kind):
-    """E_c = sqrt(2/3) N a^2, reference 4: N a >= 1 and N a^2 <= 0.1."""
+    """E_c = sqrt(2/3) N a^2 (Hamerly et al., 2022) for N a >= 1 and N a^2 <= 0.1."""
     n, a = 32, 0.045
     _, after, _ = errors_of(MeshLayout(kind, n), a, 150)
     expected = math.sqrt(2 / 3) * n * a**2

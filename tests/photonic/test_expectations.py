@@ -162,7 +162,7 @@ def test_fidelity_of_a_drifting_mesh(num_modes):
 def locally_corrected(
     layout: MeshLayout, phases: MeshPhases, coupler_error: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Matrices after the local correction of reference 5.2, and which chips clipped a splitting."""
+    """Matrices after local correction (Bandyopadhyay 2021), and which chips clipped a splitting."""
     a, b = coupler_error.unbind(-1)
     settings, matched = mzi_block(phases.theta, phases.phi), {"theta": [], "phi": []}
     arrears = torch.zeros_like(phases.output_phase)

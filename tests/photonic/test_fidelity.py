@@ -24,7 +24,7 @@ from tests.tolerances import (
 )
 
 PUBLISHED = [
-    # mesh, modes, amplitude fidelity, sigma_eff of reference 3.1 [rad]
+    # mesh, modes, amplitude fidelity, lumped phase error [rad]
     ("reck", 6, 0.999, 0.041),  # Carolan 2015
     ("clements", 20, 0.974, 0.097),  # QuiX 2023
     ("clements", 12, 0.9977, 0.039),  # Ascella 2024
@@ -33,7 +33,7 @@ PUBLISHED = [
     ("clements", 6, 0.987, 0.16),  # FICONN 2024
 ]
 LUMPED = [name for name in hardware_names() if load_hardware(name).amplitude_fidelity is not None]
-# Figures of the two scenarios come from the reference, those of the chips from the code.
+# Figures of the two scenarios are rounded, those of the chips come from the code.
 SCENARIOS = {"sin_quix20_like", "flw6_like"}
 few = {"num_draws": 40}
 

@@ -85,7 +85,7 @@ def test_values_of_the_chip_like_scenarios():
 
 
 def test_drift_of_the_lab_chip_is_its_temperature_times_its_imbalance():
-    """10 mK rms and (2 pi/lambda) (dn/dT) dL, reference 2.6: 0.0754 rad/K for 100 um of silicon."""
+    """10 mK rms and (2 pi/lambda) (dn/dT) dL: 0.0754 rad/K for 100 um of silicon."""
     good = load_hardware("soi_lab_good")
     per_kelvin = (
         TWO_PI * good.thermo_optic_per_k * good.path_imbalance_um * 1e3 / good.wavelength_nm
@@ -95,7 +95,7 @@ def test_drift_of_the_lab_chip_is_its_temperature_times_its_imbalance():
 
 
 def test_values_of_l2ight():
-    """Reference 2.2, 2.4, 2.5 and 3.2; the spread is 0.002 rad/V^2 over pi/V_pi^2."""
+    """Gu et al., L2ight, NeurIPS 2021; the spread is 0.002 rad/V^2 over pi/V_pi^2."""
     light = load_hardware("l2ight")
     assert on("l2ight") == {"quantisation", "gamma", "crosstalk", "bias"}
     assert (light.dac_bits, light.dac_mode, light.crosstalk, light.max_modes) == (
@@ -113,7 +113,7 @@ def test_values_of_l2ight():
 
 
 def test_figures_of_ipronics_follow_from_its_extinctions():
-    """33 dB make |a + b| = 0.022, 44 dB make |a - b| = 0.0063; reference 1.2 and 2.8."""
+    """33 dB make |a + b| = 0.022, 44 dB make |a - b| = 0.0063."""
     chip = load_hardware("ipronics_smartlight")
     through, across = (10 ** (-db / 20) for db in (chip.extinction_ratio_db, 44.0))
     assert round(through / 2, 3) == chip.coupler_offset_rad
@@ -156,7 +156,7 @@ def test_the_link_scenario_adds_the_link_alone():
 
 
 def test_component_figures_of_the_reference():
-    """Reference 7, Lightening-Transformer; rates are assumed."""
+    """Zhu et al., Lightening-Transformer, HPCA (2024); rates are assumed."""
     expected = {
         "mzi_length_um": 180.0,
         "mzi_width_um": 100.0,

@@ -105,7 +105,7 @@ def test_gamma_is_truncated_and_loses_spread():
     std = spread * math.sqrt(1 - 2 * TRUNCATION * density / inside)
     assert_mean(values, 1, std)
     assert_std(values, std)
-    assert round(std / spread, 3) == 0.880  # printed in reference 2.2
+    assert round(std / spread, 3) == 0.880  # normal, truncated at 2 sigma
 
 
 def dac(mode: str, num_bits: int) -> HardwareConfig:

@@ -24,7 +24,7 @@ PICO_AMPERE = 1e-12
 bits = st.integers(2, 16)
 fields = st.floats(-1, 1)
 DIODE = (1.0, 0.0, 5 * PICO_AMPERE)
-"""Responsivity, dark current and amplifier noise of the anchors of reference 2.10."""
+"""Responsivity, dark current and amplifier noise of the printed figures below."""
 
 
 def assert_equals_to_digits(value: float, printed: str) -> None:
