@@ -18,6 +18,7 @@ from models.graph import CrystalGraph, GraphSettings
 from models.labels import Label
 from models.network import SPFrameNetwork
 from models.network_graph import network_graph
+from models.usable import check_usable
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure
@@ -57,7 +58,7 @@ class CrystalModel:
             label name to (len(structures),) values in ``label.unit``.
 
         Raises:
-            CrystalError: naming the structure that cannot be used.
+            CrystalError: naming the structure that cannot be used, as ``check_usable`` has it.
         """
         graphs = [self._graph(index, structure) for index, structure in enumerate(structures)]
         return self.to_physical(self.standardised(list(self.batches(graphs))))
@@ -78,8 +79,7 @@ class CrystalModel:
             crystal = (
                 structure if isinstance(structure, Crystal) else Crystal.from_structure(structure)
             )
-            if crystal.numbers.max() >= len(self.network.element_features):
-                raise CrystalError(f"no features for element Z = {crystal.numbers.max()}")
+            check_usable(crystal, len(self.network.element_features) - 1)
             return self.graph(crystal)
         except CrystalError as error:
             raise CrystalError(f"structure {index}: {error}") from None

@@ -7,6 +7,7 @@ from pymatgen.core import DummySpecies, Structure
 
 from models import model as model_module
 from models.crystal import Crystal, CrystalError
+from models.descriptions import supercell
 from models.graph import build_graph
 from tests.models.networks import (
     LABELS,
@@ -155,8 +156,22 @@ def test_dummy_species_are_refused() -> None:
 
 def test_elements_without_features_are_refused() -> None:
     crystal = Crystal([NUM_ELEMENTS + 1], 4 * np.eye(3), [[0, 0, 0]])
-    with pytest.raises(CrystalError, match=r"^structure 0: no features for element Z = 85"):
+    message = r"^structure 0: site 0 \(At, Z = 85\): no features for elements beyond Z = 84"
+    with pytest.raises(CrystalError, match=message):
         random_model().predict([crystal])
+
+
+@pytest.mark.parametrize(
+    ("crystal", "message"),
+    [
+        (supercell(WURTZITE, (7, 7, 6)), r"1176 sites in the cell \(at most 1,000\)"),
+        (Crystal([2], 30 * np.eye(3), [[0, 0, 0]]), r"site 0 \(He\) has no neighbour within"),
+        (Crystal(WURTZITE.numbers, WURTZITE.lattice / 1e3, WURTZITE.frac_coords), "wrong unit"),
+    ],
+)
+def test_what_is_no_crystal_is_refused_before_its_graph(crystal: Crystal, message: str) -> None:
+    with pytest.raises(CrystalError, match=f"^structure 1: .*{message}"):
+        random_model().predict([WURTZITE, crystal])
 
 
 def test_the_last_element_with_features_is_accepted() -> None:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from models.crystal import Crystal, CrystalError
 from models.datasets.folds import fold_of
 from models.datasets.load import Dataset, DatasetError, Split
-from models.datasets.user.checks import check_usable
 from models.datasets.user.skipped import Skipped
 from models.datasets.user.structure_records import crystal_of_record
+from models.usable import check_usable
 
 UNIT_NOT_STATED = "unit not stated"
 _MISSING = {"", "na", "nan", "none", "null"}

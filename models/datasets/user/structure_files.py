@@ -11,11 +11,11 @@ from pathlib import Path
 from models.crystal import Crystal, CrystalError
 from models.datasets.load import DatasetError
 from models.datasets.user.ase_formats import ASE_FORMATS, crystal_of_frame, frames_of_ase
-from models.datasets.user.checks import check_usable
 from models.datasets.user.json_files import iter_json, refuse_pickle
 from models.datasets.user.skipped import Skipped
 from models.datasets.user.structure_records import crystal_of_record, id_of_record
 from models.datasets.user.text_formats import crystal_of_poscar, structures_of_cif
+from models.usable import check_usable
 
 _CIF = {".cif", ".mcif"}
 _POSCAR = {".vasp", ".poscar", ".contcar"}
