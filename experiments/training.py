@@ -304,6 +304,7 @@ class TrainingRun:
             "validation_fold": (self.config.test_fold + 1) % NUM_FOLDS if has_validation else None,
             "fold_rule": FOLD_RULE_VERSION,
             "best_epoch": self.state.best_epoch,
+            "frame_fallbacks": self.data.num_frame_fallbacks,
             "metrics": metrics,
             "history": self.state.history,
             "record": record,

@@ -65,6 +65,11 @@ class TrainingData:
     test: NDArray[np.int64]
     sha256: dict[str, str]
 
+    @property
+    def num_frame_fallbacks(self) -> int:
+        """Crystals whose principal axes were asked for but are not defined (QR frames instead)."""
+        return sum(graph.has_frame_fallback for graph in self.graphs)
+
 
 def load_training_data(
     specs: Sequence[LabelSpec],

@@ -53,6 +53,11 @@ def train(
     with joined_ranks(config.machine.device) as ranks:
         shows = ranks.is_first and not is_quiet
         data = load_data(config, shows=shows) if data is None else data
+        if shows and data.num_frame_fallbacks:
+            console.print(
+                f"{data.num_frame_fallbacks:,} of {len(data.graphs):,} crystals have no principal "
+                "axes of their own: QR frames instead"
+            )
         return _train(config, out, data, ranks, has_tensorboard=has_tensorboard, shows=shows)
 
 

@@ -27,7 +27,7 @@ CONFIG = TrainConfig(
     auxiliary=(LabelSpec.parse("dielectric:gap"),),
     epochs=3,
     batch_size=8,
-    graph=GraphSettings(num_neighbours=6),
+    graph=GraphSettings(num_neighbours=4),  # as other files of tests: cached graphs
     network=NetworkConfig(width=8, num_layers=1, num_scalars=8, num_vectors=2),
 )
 
@@ -58,7 +58,7 @@ def ignore(row: dict[str, float]) -> None:
 
 def test_parts_share_no_formula_over_the_union_of_data_sets() -> None:
     specs = [LabelSpec.parse(text) for text in ("dielectric:n", "piezo:eij_max")]
-    data = load_training_data(specs, GraphSettings(num_neighbours=1), 0)
+    data = load_training_data(specs, CONFIG.graph, 0)
     composition = [tuple(np.bincount(g.numbers) / g.num_sites) for g in data.graphs]
     parts = [{composition[i] for i in part} for part in (data.train, data.validation, data.test)]
     assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
@@ -193,9 +193,8 @@ def test_without_validation_all_other_folds_are_trained_on_and_the_last_epoch_is
 ) -> None:
     specs = [LabelSpec.parse("dielectric:n")]
     config = CONFIG.model_copy(update={"auxiliary": (), "validation": "none", "epochs": 2})
-    settings = GraphSettings(num_neighbours=1)
-    both = load_training_data(specs, settings, 0)
-    data = load_training_data(specs, settings, 0, has_validation=False)
+    both = load_training_data(specs, CONFIG.graph, 0)
+    data = load_training_data(specs, CONFIG.graph, 0, has_validation=False)
     assert len(data.validation) == 0
     assert set(data.train) == set(both.train) | set(both.validation)
     assert np.array_equal(data.test, both.test)
@@ -261,6 +260,18 @@ def test_metrics_have_every_label_in_its_unit(data: TrainingData, tmp_path: Path
     for name, unit in (("n", "1"), ("gap", "eV")):
         stated = model.info["metrics"][name]["validation_mae"]
         assert float(rows[best][f"validation_mae_{name} [{unit}]"]) == stated
+
+
+def test_frames_that_are_not_the_wanted_ones_are_counted(
+    data: TrainingData, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed = [dataclasses.replace(graph, has_frame_fallback=True) for graph in data.graphs[:2]]
+    some = dataclasses.replace(data, graphs=(*changed, *data.graphs[2:]))
+    config = CONFIG.model_copy(update={"epochs": 1})
+    for name, used, count in (("none", data, 0), ("some", some, 2)):
+        training_job.train(config, tmp_path / name, data=used)
+        assert load_checkpoint(tmp_path / name).info["frame_fallbacks"] == count
+        assert ("QR frames instead" in capsys.readouterr().out) is (count > 0)
 
 
 def test_tensorboard_is_asked_for_by_name_if_it_is_missing(tmp_path: Path) -> None:
