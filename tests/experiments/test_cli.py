@@ -172,7 +172,7 @@ MISTAKES = {
     "missing file": (lambda place: ["predict", "none.cif"], "none.cif: no such file"),
     "missing checkpoint": (
         lambda place: ["evaluate", "--checkpoint", "nowhere"],
-        "shipped: refractive_index",
+        "shipped: multitask, refractive_index",
     ),
     "truncated checkpoint": (truncated_checkpoint, "truncated"),
     "non-finite weight": (non_finite_checkpoint, "not finite"),
