@@ -15,6 +15,7 @@ from experiments.commands.bench_inference import bench_inference
 from experiments.commands.bench_training import bench_training
 from experiments.commands.calibrate import calibrate
 from experiments.commands.chips import chips_app
+from experiments.commands.compare import compare
 from experiments.commands.crossval import crossval
 from experiments.commands.design import design
 from experiments.commands.diff import diff
@@ -32,6 +33,7 @@ from experiments.commands.options import (
 )
 from experiments.commands.predict import predict
 from experiments.commands.presets import presets
+from experiments.commands.results import results
 from experiments.commands.robustness import robustness
 from experiments.commands.sweep import sweep
 from experiments.commands.symmetry import symmetry
@@ -54,12 +56,14 @@ app.add_typer(bench_app, name="bench")
 app.add_typer(chips_app, name="chips")
 app.command("map")(map_command)
 app.command()(calibrate)
+app.command()(compare)
 app.command()(drift)
 app.command()(draw)
 app.command()(finetune)
 app.command()(design)
 app.command()(predict)
 app.command()(presets)
+app.command()(results)
 app.command()(robustness)
 app.command()(sweep)
 app.command()(symmetry)

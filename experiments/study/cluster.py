@@ -1,0 +1,54 @@
+"""Workers of a study: this process, processes of this machine, or a running cluster."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import dask
+from distributed import Client, LocalCluster
+
+CONNECT_S = 20
+"""[s] after which a scheduler that does not answer is given up."""
+START_S = 300
+"""[s] that processes of this machine may take to start; long, for a machine that is busy."""
+
+
+@contextmanager
+def connect(workers: int | None, scheduler: str | None) -> Iterator[Client]:
+    """A client of the workers, closed at the end; workers that it started end with it.
+
+    Args:
+        workers: processes to start on this machine, each with one thread; None stays in this one.
+        scheduler: address of a running scheduler, ``tcp://host:port``.
+
+    Raises:
+        ValueError: if both are given.
+        ConnectionError: if the scheduler does not answer.
+    """
+    if workers is not None and scheduler is not None:
+        raise ValueError("--workers starts processes here, --scheduler uses others: choose one")
+    # What happens to workers reaches the user as errors of tasks; the log would say it ten times.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    if scheduler is not None:
+        with _client_of(scheduler) as client:
+            yield client
+        return
+    with dask.config.set({"distributed.comm.timeouts.connect": START_S}):
+        cluster = LocalCluster(
+            n_workers=workers or 1,
+            threads_per_worker=1,
+            processes=workers is not None,
+            dashboard_address="127.0.0.1:0",  # any free port: studies run side by side
+            memory_limit=None,
+        )
+        with cluster, Client(cluster, timeout=START_S) as client:
+            yield client
+
+
+def _client_of(scheduler: str) -> Client:
+    try:
+        return Client(scheduler, timeout=CONNECT_S)
+    except OSError:
+        raise ConnectionError(f"no scheduler answers at {scheduler}") from None

@@ -1,0 +1,70 @@
+"""The task of a worker: predictions of a block of chips at one point."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from experiments.evaluation import chip_predictions, digital_predictions
+from experiments.study.inputs import Source, load_inputs
+from experiments.study.points import Point
+from photonic import Chip
+
+_turn = threading.Lock()
+"""A model takes the weights of one chip at a time, so tasks of one process take turns."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Chips first .. last - 1 of one point, by number."""
+
+    point: int
+    first: int
+    last: int
+
+    @property
+    def num_chips(self) -> int:
+        """Number of chips in the block."""
+        return self.last - self.first
+
+
+def evaluate_block(source: Source, point: Point, seed: int, task: Task) -> NDArray[np.float64]:
+    """(last - first, B) predictions of a block of chips, in the unit of the label.
+
+    A chip is evaluated on one thread and on its own, so that its bits depend neither on the block
+    nor on the worker.
+
+    Raises:
+        ValueError: if the inputs differ from those of the study, or the point cannot be realised.
+    """
+    with _turn, one_thread():
+        inputs = load_inputs(source)
+        chips = (
+            Chip(point.hardware, seed, index, point.time_s)
+            for index in range(task.first, task.last)
+        )
+        return np.stack([chip_predictions(inputs.mapped, inputs.held_out, chip) for chip in chips])
+
+
+def evaluate_digital(source: Source) -> NDArray[np.float64]:
+    """(B,) predictions of the digital model, evaluated as chips are."""
+    with _turn, one_thread():
+        inputs = load_inputs(source)
+        return digital_predictions(inputs.mapped.model, inputs.held_out)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread: sums over several may round differently."""
+    previous = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(previous)

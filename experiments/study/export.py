@@ -1,0 +1,54 @@
+"""Results of a study in other formats: a row per chip as CSV or Parquet, all as NetCDF."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+
+from experiments.output import prepare_file, write_atomic
+from experiments.study.store import DEVIATION, MAE
+
+
+def chip_table(results: xr.Dataset) -> pd.DataFrame:
+    """One row for each evaluated chip: point, chip, axes, ``mae`` and ``deviation_rms``."""
+    table = results[[MAE, DEVIATION]].to_dataframe().reset_index()
+    return table[table[MAE].notna()]
+
+
+def write_csv(results: xr.Dataset, path: Path) -> None:
+    """Write the chip table as CSV.
+
+    Raises:
+        FileExistsError: if ``path`` exists.
+    """
+    prepare_file(path)
+    write_atomic(path, chip_table(results).to_csv(index=False).encode())
+
+
+def write_parquet(results: xr.Dataset, path: Path) -> None:
+    """Write the chip table as Parquet, which needs the extra ``parquet``.
+
+    Raises:
+        FileExistsError: if ``path`` exists.
+        ValueError: if the extra is not installed.
+    """
+    prepare_file(path)
+    data = io.BytesIO()
+    try:
+        chip_table(results).to_parquet(data, index=False, engine="pyarrow")
+    except ImportError:
+        raise ValueError("Parquet needs pyarrow: pip install lightframe[parquet]") from None
+    write_atomic(path, data.getvalue())
+
+
+def write_netcdf(results: xr.Dataset, path: Path) -> None:
+    """Write all arrays and attributes as NetCDF 3.
+
+    Raises:
+        FileExistsError: if ``path`` exists.
+    """
+    prepare_file(path)
+    write_atomic(path, bytes(results.load().to_netcdf(engine="scipy")))

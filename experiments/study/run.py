@@ -1,0 +1,160 @@
+"""A study from its description to its store: prepare, start or resume, evaluate, finish."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import xarray as xr
+
+from experiments.console import progress
+from experiments.jobs import command_line
+from experiments.record import RunRecord
+from experiments.study.changes import changes
+from experiments.study.cluster import connect
+from experiments.study.description import StudyDescription, StudyError
+from experiments.study.engine import run_schedule
+from experiments.study.estimate import StudyCost, study_cost
+from experiments.study.evaluate import evaluate_digital
+from experiments.study.inputs import Inputs, Source, load_inputs
+from experiments.study.labels import crystal_frame, point_coordinates
+from experiments.study.lock import LOCK_FILE, locked
+from experiments.study.points import Point, study_points
+from experiments.study.progress import study_progress
+from experiments.study.reader import open_study
+from experiments.study.schedule import Schedule
+from experiments.study.stopping import StoppingRule
+from experiments.study.store import STORE, UNFINISHED, StudyStore
+from photonic import HardwareConfig, load_hardware
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who evaluates; results do not depend on it.
+
+    Attributes:
+        processes: started on this machine; None stays in this process.
+        scheduler: address of a running cluster in their place.
+        block: chips of a task and of a chunk; a resumed study keeps its own.
+    """
+
+    processes: int | None = None
+    scheduler: str | None = None
+    block: int = 4
+
+
+@dataclass(frozen=True)
+class Study:
+    """A description with what it refers to, loaded and checked.
+
+    Attributes:
+        description: as read.
+        source: of the inputs.
+        inputs: model and crystals.
+        hardware: description that the axes change.
+        points: settings.
+    """
+
+    description: StudyDescription
+    source: Source
+    inputs: Inputs
+    hardware: HardwareConfig
+    points: list[Point]
+
+    @classmethod
+    def load(cls, description: StudyDescription) -> Study:
+        """The study of a description, with a progress bar over graphs.
+
+        Raises:
+            ValueError: if the mapped model, the chip or a point cannot be used.
+        """
+        source = Source.of(Path(description.mapped), description.crystals)
+        with progress("Graphs of held-out crystals") as advance:
+            inputs = load_inputs(source, advance)
+        mapped, name = inputs.mapped, description.hardware
+        hardware = mapped.hardware if name is None else load_hardware(name)
+        points = study_points(description, hardware, mapped.programs.values())
+        return cls(description, source, inputs, hardware, points)
+
+    @cached_property
+    def record(self) -> RunRecord:
+        """Provenance, with the hashes of checkpoint, mapping and code."""
+        config = {
+            "study": self.description.to_json(),
+            "hardware": self.hardware.model_dump(mode="json"),
+            "checkpoint_sha256": self.source.checkpoint_sha256,
+            "mapping_sha256": self.source.mapping_sha256,
+            "code_sha256": self.source.code_sha256,
+        }
+        seed, data = self.description.seed, self.inputs.held_out.data_sha256
+        return RunRecord.capture(command_line(), config, seed, data)
+
+    def cost(self) -> StudyCost:
+        """What it will take, from a few timed evaluations."""
+        num_crystals = self.inputs.held_out.num_crystals
+        return study_cost(self.description, self.source, self.points, num_crystals)
+
+    def run(self, out: Path, workers: Workers, *, is_resumed: bool) -> xr.Dataset:
+        """Evaluate all that ``out`` does not hold yet, and return the results.
+
+        Args:
+            out: directory to create, or of the same study that was interrupted.
+            workers: who evaluates.
+            is_resumed: go on with what ``out`` holds; without anything there, start.
+
+        Raises:
+            FileExistsError: if ``out`` holds something and is not resumed, or another process
+                writes into it.
+            StudyError: if ``out`` holds another study; the message says what differs.
+            ValueError: if a point cannot be evaluated.
+            OSError: if results cannot be stored, or the workers are lost.
+        """
+        _refuse_other_directory(out, is_resumed)
+        out.mkdir(parents=True, exist_ok=True)
+        with locked(out):
+            store = self._resumed(out) if (out / STORE).exists() else self._started(out, workers)
+            rule = StoppingRule(self.description.until, self.description.min_chips)
+            schedule = Schedule(store.errors, store.block, rule)
+            if schedule.num_open:
+                self._evaluate(store, schedule, workers)
+            store.finish(schedule.num_chips)
+        return open_study(out)
+
+    def _evaluate(self, store: StudyStore, schedule: Schedule, workers: Workers) -> None:
+        with (
+            connect(workers.processes, workers.scheduler) as client,
+            study_progress(schedule) as on_block,
+        ):
+            seed = self.description.seed
+            run_schedule(client, schedule, store, self.source, self.points, seed, on_block)
+
+    def _started(self, out: Path, workers: Workers) -> StudyStore:
+        digital = evaluate_digital(self.source)
+        return StudyStore.create(
+            out,
+            crystal_frame(self.inputs.held_out, digital),
+            point_coordinates(self.points),
+            self.record,
+            self.description.quantities,
+            num_chips=self.description.chips,
+            block=workers.block,
+        )
+
+    def _resumed(self, out: Path) -> StudyStore:
+        store = StudyStore(out)
+        found = changes(store.record, self.record)
+        if found:
+            raise StudyError(f"{out} holds another study, nothing was resumed: {'; '.join(found)}")
+        return store
+
+
+def _refuse_other_directory(out: Path, is_resumed: bool) -> None:
+    """Refuse what is there already, unless it is a study that shall go on."""
+    if not out.exists():
+        return
+    names = {path.name for path in out.iterdir()}
+    if STORE in names and not is_resumed:
+        raise FileExistsError(f"{out} holds a study; go on with --resume, or choose another --out")
+    if STORE not in names and names - {LOCK_FILE, UNFINISHED}:
+        raise FileExistsError(f"{out} exists; nothing was overwritten, choose another --out")

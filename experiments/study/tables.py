@@ -1,0 +1,86 @@
+"""Tables of studies in the terminal: one row per point."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from experiments.console import console, print_table
+from experiments.study.compare import paired_difference
+from experiments.study.estimate import StudyCost
+from experiments.study.store import DEVIATION, MAE
+from experiments.study.summary import axis_names, bootstrap_mean, evaluated
+
+
+def print_study(results: xr.Dataset) -> None:
+    """Chips, error and deviation of every point, with bootstrap intervals over chips."""
+    names = axis_names(results)
+    rows = []
+    for point in range(results.sizes["point"]):
+        errors, deviations = (evaluated(results[name], point) for name in (MAE, DEVIATION))
+        means = (str(bootstrap_mean(values)) for values in (errors, deviations))
+        rows.append((*point_cells(results, names, point), str(len(errors)), *means))
+    header = (*axis_headers(names), "chips", "MAE (95 %)", "deviation rms (95 %)")
+    unit = results["label"].attrs["units"]
+    title = (
+        f"{results.attrs['label_name']}: error against the labels and deviation from the digital "
+        "predictions,\nmeans over chips with bootstrap intervals over chips"
+        + ("" if unit == "1" else f", in {unit}")
+    )
+    print_table(title, header, rows)
+    digital_mae = float(np.abs(results["digital"] - results["label"]).mean())
+    console.print(f"digital MAE on these {results.sizes['crystal']} crystals: {digital_mae:.4g}")
+    if not results.attrs["is_complete"]:
+        console.print("this study is not finished: go on with --resume")
+
+
+def print_comparison(first: xr.Dataset, second: xr.Dataset) -> None:
+    """Error and deviation of two studies, and their paired differences, at every point."""
+    names = axis_names(first)
+    rows = []
+    for point in range(first.sizes["point"]):
+        cells = point_cells(first, names, point)
+        for name in (MAE, DEVIATION):
+            means = [evaluated(results[name], point).mean() for results in (first, second)]
+            difference = paired_difference(first, second, name, point)
+            cells += [*(f"{mean:.4g}" for mean in means), str(difference)]
+        rows.append(cells)
+    header = [*axis_headers(names), "MAE 1", "MAE 2", "2 - 1 (95 %)"]
+    header += ["dev. rms 1", "dev. rms 2", "2 - 1 (95 %)"]
+    unit = first["label"].attrs["units"]
+    title = (
+        f"{first.attrs['label_name']}: means over chips, and paired differences on the same chips "
+        "with bootstrap intervals" + ("" if unit == "1" else f", in {unit}")
+    )
+    print_table(title, header, rows)
+
+
+def axis_headers(names: list[str]) -> list[str]:
+    """Names of the axes, which end with their units, in words that can be wrapped."""
+    return [name.replace("_", " ") for name in names]
+
+
+def point_cells(results: xr.Dataset, names: list[str], point: int) -> list[str]:
+    """Value of every axis at a point."""
+    values = (results[name].values[point] for name in names)
+    return [value if isinstance(value, str) else _number(value) for value in values]
+
+
+def _number(value: float) -> str:
+    return "absent" if np.isnan(value) else f"{value:.4g}"
+
+
+def print_cost(cost: StudyCost, num_workers: int, free_bytes: int) -> None:
+    """What a study will take, on some workers of this kind."""
+    console.print(
+        f"{cost.num_points:,} points, {cost.num_evaluations:,} evaluations of "
+        f"{cost.num_crystals:,} crystals; at most {_duration(cost.seconds / num_workers)} on "
+        f"{num_workers} {'worker' if num_workers == 1 else 'workers'}, "
+        f"{cost.num_bytes / 1e6:,.3g} MB before compression ({free_bytes / 1e9:,.0f} GB are free)"
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"
