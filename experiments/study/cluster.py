@@ -13,6 +13,7 @@ CONNECT_S = 20
 """[s] after which a scheduler that does not answer is given up."""
 START_S = 300
 """[s] that processes of this machine may take to start; long, for a machine that is busy."""
+_QUIET = logging.CRITICAL
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def connect(workers: int | None, scheduler: str | None) -> Iterator[Client]:
     if workers is not None and scheduler is not None:
         raise ValueError("--workers starts processes here, --scheduler uses others: choose one")
     # What happens to workers reaches the user as errors of tasks; the log would say it ten times.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    logging.getLogger("distributed").setLevel(_QUIET)
     if scheduler is not None:
         with _client_of(scheduler) as client:
             yield client
@@ -42,6 +43,7 @@ def connect(workers: int | None, scheduler: str | None) -> Iterator[Client]:
             processes=workers is not None,
             dashboard_address="127.0.0.1:0",  # any free port: studies run side by side
             memory_limit=None,
+            silence_logs=_QUIET,
         )
         with cluster, Client(cluster, timeout=START_S) as client:
             yield client

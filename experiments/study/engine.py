@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
+from typing import Any
 
 import numpy as np
 from distributed import Client, Future, KilledWorker, as_completed
@@ -44,9 +45,9 @@ def run_schedule(
         ValueError: if a point cannot be evaluated; the message names its values.
         OSError: if workers die again and again, the scheduler is lost, or nothing can be stored.
     """
-    running: dict[Future, Task] = {}
+    running: dict[Future[Any], Task] = {}
 
-    def submit(task: Task) -> Future:
+    def submit(task: Task) -> Future[Any]:
         # Not pure: results are kept in the store, never by their hash in the scheduler.
         future = client.submit(evaluate_block, source, points[task.point], seed, task, pure=False)
         running[future] = task
@@ -73,7 +74,7 @@ def _window(client: Client) -> int:
     return TASKS_PER_THREAD * max(1, sum(client.nthreads().values()))
 
 
-def _result(future: Future, point: Point) -> NDArray[np.float64]:
+def _result(future: Future[Any], point: Point) -> NDArray[np.float64]:
     try:
         predictions: NDArray[np.float64] = future.result()
         return predictions

@@ -147,6 +147,18 @@ def test_a_full_disk_costs_nothing_that_is_finished(
     assert not np.isnan(again.errors).any()
 
 
+def test_a_block_of_which_a_part_is_missing_is_not_finished(
+    tmp_path: Path, study_record: RunRecord
+) -> None:
+    """Whatever array cannot be written, ``mae`` must not say that the block is there."""
+    store = new_store(tmp_path, study_record)
+    in_the_way = tmp_path / STORE / "deviation_rms" / "0" / "0"
+    in_the_way.mkdir(parents=True)
+    with pytest.raises(OSError, match="cannot be written"):
+        store.write(Task(0, 0, 2), PREDICTIONS[0, :2])
+    assert np.isnan(store.errors).all()
+
+
 def test_a_store_that_could_not_be_made_is_not_there(
     tmp_path: Path, study_record: RunRecord
 ) -> None:
