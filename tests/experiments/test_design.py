@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -115,6 +116,11 @@ def test_space_is_cut_to_the_chip():
         space.on(CHIP.replace(max_modes=2))
 
 
+def num_different(*rows: torch.Tensor) -> int:
+    """Number of different columns of rows above each other."""
+    return torch.unique(torch.vstack([row.double() for row in rows]), dim=1).shape[1]
+
+
 def test_vectors_are_sites_lengths_edges_and_crystals(
     model: CrystalModel, held_out: HeldOut
 ) -> None:
@@ -126,7 +132,10 @@ def test_vectors_are_sites_lengths_edges_and_crystals(
             batch.edge_vector.norm(dim=-1).unique().numel() for batch in batches
         ),
         "layers.0.attention.messages.key_mlp.outer": sum(
-            batch.edge_index.shape[1] for batch in batches
+            num_different(batch.edge_index, batch.edge_vector.norm(dim=-1)) for batch in batches
+        ),
+        "layers.0.frame.messages.key_mlp.outer": sum(
+            num_different(batch.edge_index) for batch in batches
         ),
         "head.inner": sum(batch.num_graphs for batch in batches),
     }
