@@ -12,7 +12,7 @@ from models.batch import GraphBatch
 from models.model import CrystalModel
 from photonic import Chip
 from photonic.mesh_state import Commands
-from photonic.realisation import electronic_gain
+from photonic.driven import electronic_gain
 from photonic.tensor_core import LinkNoise, TensorCoreLink
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,9 +20,10 @@ from experiments.record import RunRecord
 from models.checkpoint import checkpoint_bytes, load_checkpoint
 from models.model import CrystalModel
 from photonic import Chip, HardwareConfig, Program, map_linear
+from photonic.driven import DrivenLayers, drive_layers
 from photonic.hardware import first_problem
 from photonic.mesh_state import Commands, check_fits, nominal_commands
-from photonic.realisation import realise_commands
+from photonic.realisation import realise_driven
 from photonic.singular_order import SingularOrder
 
 CONFIG_FILE = "mapped.json"
@@ -83,6 +84,7 @@ class MappedModel:
     hardware: HardwareConfig
     settings: MappingSettings
     record: RunRecord
+    _kept: list[DrivenLayers] = field(default_factory=list, init=False, repr=False)
 
     def commands(self, hardware: HardwareConfig) -> dict[str, Commands]:
         """By layer, what a controller asks for that knows the data sheet of a chip alone."""
@@ -99,16 +101,23 @@ class MappedModel:
             commands: what its controller asks for in each layer, from a calibration; None for one
                 that knows the data sheet alone.
         """
-        commands = self.commands(chip.hardware) if commands is None else commands
-        weights = realise_commands(
-            list(self.programs.values()),
-            [commands[name] for name in self.programs],
-            chip,
-            shot,
-            dtype=self.model.dtype,
-        )
+        if commands is None:
+            driven = self._nominally_driven(chip.hardware)
+        else:
+            driven = self._driven(commands, chip.hardware)
+        weights = realise_driven(driven, chip, shot, dtype=self.model.dtype)
         names = (f"{name}.weight" for name in self.programs)
         return dict(zip(names, weights, strict=True))
+
+    def _driven(self, commands: Mapping[str, Commands], hardware: HardwareConfig) -> DrivenLayers:
+        in_order = [commands[name] for name in self.programs]
+        return drive_layers(list(self.programs.values()), in_order, hardware)
+
+    def _nominally_driven(self, hardware: HardwareConfig) -> DrivenLayers:
+        """Layers driven by the data sheet, kept for the next chip of the same description."""
+        if not self._kept or self._kept[0].hardware != hardware:
+            self._kept[:] = [self._driven(self.commands(hardware), hardware)]
+        return self._kept[0]
 
 
 def dense_layers(network: nn.Module) -> Iterator[tuple[str, nn.Linear]]:

@@ -10,6 +10,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -104,6 +105,11 @@ class Chip:
         tensors = (None if draw is None else torch.from_numpy(draw) for draw in draws)
         return MeshErrors(**dict(zip(effects, tensors, strict=True)))
 
+    @cached_property
+    def _ages(self) -> bool:
+        """True if anything changes with time; asked once, not for every mesh."""
+        return self.hardware.has_drift
+
     def _drive_factors(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
         return _product((self.gamma_factors(mesh, shape), self.ageing(mesh, shape)))
 
@@ -127,16 +133,20 @@ class Chip:
 
     def gamma_factors(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
         """``shape`` factors on the driven phases; see ``impairments.gamma``."""
-        return gamma_factors(self.hardware.gamma_spread, shape, self.generator(mesh, "gamma"))
+        return self._drawn(gamma_factors, (self.hardware.gamma_spread,), shape, mesh, "gamma")
 
     def ageing(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
         """``shape`` factors on the driven phases of aged heaters; see ``drift``."""
+        if not self._ages:
+            return None
         key = self.hardware, self.seed, self.index, mesh
         return ageing_factors(*key, shape[:-1], shape[-1], self.time_s)
 
     def failures(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
         """``shape`` [rad] driven phases of failed shifters; see ``impairments.failures``."""
         hardware = self.hardware
+        if not hardware.failure_probability:
+            return None
         return failed_phases(
             hardware.stuck_probability,
             hardware.dead_probability,
@@ -151,29 +161,30 @@ class Chip:
         hardware = self.hardware
         if is_attenuator and not hardware.is_attenuator_biased:
             return None
-        generator = self.generator(mesh, "bias")
         if hardware.is_bias_calibrated:
-            return bias_residual(hardware.bias_residual_rad, shape, generator)
-        return uncalibrated_bias(hardware.bias_range_rad, shape, generator)
+            return self._drawn(bias_residual, (hardware.bias_residual_rad,), shape, mesh, "bias")
+        return self._drawn(uncalibrated_bias, (hardware.bias_range_rad,), shape, mesh, "bias")
 
     def drift(self, mesh: str, batch_shape: tuple[int, ...], num_shifters: int) -> _Draw:
         """(``batch_shape``, ``num_shifters``) [rad] drift since the calibration; see ``drift``."""
+        if not self._ages:
+            return None
         key = self.hardware, self.seed, self.index, mesh
         return phase_drift(*key, batch_shape, num_shifters, self.time_s)
 
     def static_phase_noise(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
         """``shape`` [rad] phase errors of this chip; see ``impairments.phase_noise``."""
-        return phase_noise(self.hardware.phase_noise_rad, shape, self.generator(mesh, "phase"))
+        return self._drawn(phase_noise, (self.hardware.phase_noise_rad,), shape, mesh, "phase")
 
     def attenuator_noise(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
         """``shape`` [rad] further phase errors of attenuators; see ``impairments.attenuator``."""
-        figure = self.hardware.attenuator_noise_rad
-        return attenuator_noise(figure, shape, self.generator(mesh, "attenuator"))
+        figures = (self.hardware.attenuator_noise_rad,)
+        return self._drawn(attenuator_noise, figures, shape, mesh, "attenuator")
 
     def shot_phase_noise(self, mesh: str, shape: tuple[int, ...], shot: int) -> _Draw:
         """``shape`` [rad] phase errors of one shot; see ``impairments.phase_noise``."""
-        generator = self.generator(mesh, "shot", shot)
-        return phase_noise(self.hardware.shot_phase_noise_rad, shape, generator)
+        figures = (self.hardware.shot_phase_noise_rad,)
+        return self._drawn(phase_noise, figures, shape, mesh, "shot", shot)
 
     def coupler_errors(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
         """(``shape``, 2) [rad] coupler angle errors (a, b); see ``impairments.coupler``."""
@@ -181,18 +192,28 @@ class Chip:
         offset = hardware.coupler_offset_rad + dispersion_offset(
             hardware.coupler_slope_rad_per_nm, hardware.wavelength_offset_nm
         )
-        generator = self.generator(mesh, "coupler")
-        return coupler_errors(hardware.coupler_sigma_rad, offset, shape, generator)
+        figures = hardware.coupler_sigma_rad, offset
+        return self._drawn(coupler_errors, figures, shape, mesh, "coupler")
 
     def insertion_losses(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
         """``shape`` [dB] losses of the MZIs; see ``impairments.loss``."""
         figures = self.hardware.insertion_loss_db, self.hardware.insertion_loss_std_db
-        return insertion_losses(*figures, shape, self.generator(mesh, "loss"))
+        return self._drawn(insertion_losses, figures, shape, mesh, "loss")
 
     def arm_losses(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
         """(``shape``, 3, 2) [dB] losses of the arm sections; see ``impairments.loss``."""
         figures = self.hardware.arm_loss_db, self.hardware.arm_loss_std_db
-        return arm_losses(*figures, shape, self.generator(mesh, "arm_loss"))
+        return self._drawn(arm_losses, figures, shape, mesh, "arm_loss")
+
+    def _drawn(
+        self,
+        draw: Callable[..., _Draw],
+        figures: tuple[float, ...],
+        shape: tuple[int, ...],
+        *key: str | int,
+    ) -> _Draw:
+        """Errors of one effect; without figures nothing, not even a generator, which costs more."""
+        return draw(*figures, shape, self.generator(*key)) if any(figures) else None
 
 
 def _sum(draws: Iterable[_Draw]) -> _Draw:

@@ -16,7 +16,7 @@ from photonic.hardware import HardwareConfig
 from photonic.layout import MeshLayout
 from photonic.mesh_errors import MeshErrors
 from photonic.mesh_optics import MeshState
-from photonic.phase_chain import precompensated, realised_phase
+from photonic.phase_chain import phase_of_driven, precompensated
 from photonic.phases import MeshPhases
 from photonic.program import Program
 
@@ -122,25 +122,22 @@ def check_fits(program: Program, hardware: HardwareConfig) -> None:
         )
 
 
-def realised_state(
-    command: Tensor, errors: MeshErrors, hardware: HardwareConfig, layout: MeshLayout | None
+def state_of_driven(
+    driven: Tensor, errors: MeshErrors, hardware: HardwareConfig, layout: MeshLayout | None
 ) -> MeshState:
-    """What the light meets when the drive is asked for some phases.
+    """What the light meets when the converters give some phases.
 
     Args:
-        command: (..., S) float64 [rad] commanded phases, in flat order.
+        driven: (..., S) float64 [rad] phases that the converters give, in flat order.
         errors: drawn errors of these meshes, from ``Chip.mesh_errors``.
-        hardware: converter and crosstalk.
+        hardware: crosstalk.
         layout: wiring of the mesh; None for isolated attenuators.
 
     Returns:
         Phases with all errors, coupler errors and losses.
-
-    Raises:
-        ValueError: if the drive cannot reach a phase.
     """
     return MeshState(
-        realised_phase(command, errors, hardware, layout),
+        phase_of_driven(driven, errors, hardware, layout),
         errors.coupler_error,
         errors.insertion_loss_db,
         errors.arm_loss_db,

@@ -44,7 +44,40 @@ def realised_phase(
     Raises:
         ValueError: if the drive cannot reach a phase.
     """
-    phase = command if hardware.dac_bits is None else _Quantise.apply(command, hardware)
+    return phase_of_driven(driven_phase(command, hardware), errors, hardware, layout)
+
+
+def driven_phase(command: Tensor, hardware: HardwareConfig) -> Tensor:
+    """Phases that the converter gives when it is asked for some: all that no drawn error touches.
+
+    Args:
+        command: (...) float64 [rad] commanded phases.
+        hardware: converter.
+
+    Returns:
+        (...) [rad].
+
+    Raises:
+        ValueError: if the drive cannot reach a phase.
+    """
+    return command if hardware.dac_bits is None else _Quantise.apply(command, hardware)
+
+
+def phase_of_driven(
+    driven: Tensor, errors: MeshErrors, hardware: HardwareConfig, layout: MeshLayout | None
+) -> Tensor:
+    """Phases that the light meets when the converter gives some phases.
+
+    Args:
+        driven: (..., S) float64 [rad], from ``driven_phase``.
+        errors: drawn errors of these meshes.
+        hardware: crosstalk.
+        layout: wiring of the mesh; None for isolated attenuators.
+
+    Returns:
+        (..., S) [rad].
+    """
+    phase = driven
     if errors.gamma is not None:
         phase = phase * errors.gamma
     if errors.stuck is not None:

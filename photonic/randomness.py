@@ -7,6 +7,8 @@ no global seed and no state to save.
 import hashlib
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
+from numpy.typing import NDArray
 
 
 def keyed_generator(seed: int, *key: str | int) -> np.random.Generator:
@@ -28,7 +30,25 @@ def keyed_generator(seed: int, *key: str | int) -> np.random.Generator:
     Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC (2011) (Philox).
     """
     digest = hashlib.sha256(b"".join(map(_encode, (seed, *key)))).digest()
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
+    return np.random.Generator(np.random.Philox(_Key(digest[:16])))
+
+
+class _Key(ISeedSequence):
+    """The key itself as seed sequence: ``Philox(key=...)`` would ask the system for entropy first.
+
+    Args:
+        key: 16 bytes, the two 64-bit words of the key, least significant first.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self.key = key
+
+    def generate_state(
+        self, n_words: int, dtype: type[np.uint32 | np.uint64] = np.uint64
+    ) -> NDArray[np.uint64]:
+        """The words of the key; Philox asks for these two."""
+        assert (n_words, dtype) == (2, np.uint64)
+        return np.frombuffer(self.key, "<u8").astype(np.uint64)
 
 
 def _encode(part: str | int) -> bytes:

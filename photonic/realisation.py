@@ -7,15 +7,14 @@ All of it is differentiable with respect to the commanded phases; rounding passe
 through.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 
 import torch
 from torch import Tensor
 
 from photonic.chip import Chip
-from photonic.hardware import HardwareConfig
-from photonic.impairments.loss import loss_gain
-from photonic.layout import MeshLayout
+from photonic.driven import DrivenLayers, drive_layers
 from photonic.mesh_errors import MeshErrors
 from photonic.mesh_optics import MeshState, attenuator_field, mesh_matrix
 from photonic.mesh_state import (
@@ -23,11 +22,11 @@ from photonic.mesh_state import (
     Commands,
     mesh_layouts,
     nominal_commands,
-    realised_state,
+    state_of_driven,
 )
 from photonic.program import Program, tile_matrices
 
-# Shapes: R, C tiles, M MZIs of a mesh, N modes, S = 2 M + N shifters, r attenuators.
+# Shapes: R, C tiles of a layer, T tiles of several layers, S shifters of a mesh, r attenuators.
 
 
 def weight_from_states(
@@ -43,50 +42,11 @@ def weight_from_states(
     Returns:
         (out_features, in_features) real: scale Re(U diag(sigma) V), tile by tile.
     """
-    return weights_from_states([program], [states], [program.scale], dtype)[0]
-
-
-def weights_from_states(
-    programs: Sequence[Program],
-    states: Sequence[dict[str, MeshState]],
-    scales: Sequence[Tensor],
-    dtype: torch.dtype,
-) -> list[Tensor]:
-    """Weights of several programs; tiles of the same wiring pass in one batch.
-
-    Args:
-        programs: as in ``weight_from_states``.
-        states: of each program, batch shape (R, C) each, all with the same kinds of errors.
-        scales: (R, C) of each program.
-        dtype: real dtype of the propagation.
-
-    Returns:
-        One weight per program.
-    """
-    groups: dict[tuple[MeshLayout, MeshLayout], list[int]] = {}
-    for i, program in enumerate(programs):
-        groups.setdefault((program.u_layout, program.v_layout), []).append(i)
-    weights: dict[int, Tensor] = {}
-    for (u_layout, v_layout), members in groups.items():
-        u, sigma, v = (_joined([states[i][mesh] for i in members]) for mesh in ("U", "sigma", "V"))
-        field = attenuator_field(sigma).to(dtype.to_complex())
-        matrices = mesh_matrix(u_layout, u, dtype), mesh_matrix(v_layout, v, dtype)
-        tiles = tile_matrices(matrices[0], field, matrices[1])
-        parts = tiles.split([programs[i].num_tiles for i in members])
-        weights |= {
-            i: programs[i].join_tiles(part.unflatten(0, programs[i].grid_shape), scales[i])
-            for i, part in zip(members, parts, strict=True)
-        }
-    return [weights[i] for i in range(len(programs))]
-
-
-def _joined(states: Sequence[MeshState]) -> MeshState:
-    """Meshes of all tiles of several layers in one batch dimension."""
-
-    def join(parts: Sequence[Tensor | None]) -> Tensor | None:
-        return None if parts[0] is None else torch.cat([part.flatten(0, 1) for part in parts])
-
-    return MeshState(*map(join, zip(*states, strict=True)))
+    flat = {
+        mesh: MeshState(*(None if part is None else part.flatten(0, 1) for part in states[mesh]))
+        for mesh in MESHES
+    }
+    return _weights([program], flat, [program.scale], dtype)[0]
 
 
 def realise(
@@ -158,26 +118,75 @@ def realise_commands(
     Raises:
         ValueError: if two layers share a name or the drive cannot reach a phase.
     """
-    names = [program.name for program in programs]
-    if len(set(names)) < len(names):
-        raise ValueError(f"layers must have different names, or they share their draws: {names}")
-    states = []
-    for program, command in zip(programs, commands, strict=True):
-        errors = layer_errors(program, chip, shot)
-        layouts = mesh_layouts(program)
-        states.append(
-            {
-                mesh: realised_state(
-                    command.phases[mesh], errors[mesh], chip.hardware, layouts[mesh]
-                )
-                for mesh in MESHES
-            }
+    return realise_driven(drive_layers(programs, commands, chip.hardware), chip, shot, dtype=dtype)
+
+
+def realise_driven(
+    driven: DrivenLayers, chip: Chip, shot: int = 0, *, dtype: torch.dtype = torch.float64
+) -> list[Tensor]:
+    """Weight matrices that a chip applies when its converters give certain phases.
+
+    Bits of a weight do not depend on the layers beside it.
+
+    Args:
+        driven: from ``drive_layers``, shared by all chips of a description.
+        chip: drawn from the description that the layers were driven for.
+        shot: index of the shot.
+        dtype: real dtype of the propagation and of the results.
+
+    Returns:
+        One (out_features, in_features) weight per program.
+
+    Raises:
+        ValueError: if the chip is of another description.
+    """
+    if chip.hardware != driven.hardware:
+        raise ValueError(
+            f"driven for {driven.hardware.name!r}, but the chip is of another description"
         )
-    scales = [
-        command.scale * electronic_gain(program, chip.hardware)
-        for program, command in zip(programs, commands, strict=True)
+    weights: dict[int, Tensor] = {}
+    for group in driven.groups:
+        drawn = [layer_errors(driven.programs[i], chip, shot) for i in group.members]
+        states = {
+            mesh: state_of_driven(
+                group.phases[mesh], _joined([one[mesh] for one in drawn]), chip.hardware, layout
+            )
+            for mesh, layout in group.layouts.items()
+        }
+        scales = [driven.scales[i] for i in group.members]
+        programs = [driven.programs[i] for i in group.members]
+        weights |= zip(group.members, _weights(programs, states, scales, dtype), strict=True)
+    return [weights[i] for i in range(len(driven.programs))]
+
+
+def _joined(errors: Sequence[MeshErrors]) -> MeshErrors:
+    """Errors of all tiles of several layers of one wiring, in one batch dimension."""
+
+    def join(name: str) -> Tensor | None:
+        parts = [getattr(error, name) for error in errors]
+        return None if parts[0] is None else torch.cat([part.flatten(0, 1) for part in parts])
+
+    return MeshErrors(**{field.name: join(field.name) for field in fields(MeshErrors)})
+
+
+def _weights(
+    programs: Sequence[Program],
+    states: Mapping[str, MeshState],
+    scales: Sequence[Tensor],
+    dtype: torch.dtype,
+) -> list[Tensor]:
+    """Weights of layers of one wiring, from the (T, ...) states of all their tiles."""
+    u_layout, v_layout = programs[0].u_layout, programs[0].v_layout
+    field = attenuator_field(states["sigma"]).to(dtype.to_complex())
+    u, v = (
+        mesh_matrix(u_layout, states["U"], dtype),
+        mesh_matrix(v_layout, states["V"], dtype),
+    )
+    tiles = tile_matrices(u, field, v).split([program.num_tiles for program in programs])
+    return [
+        program.join_tiles(part.unflatten(0, program.grid_shape), scale)
+        for program, part, scale in zip(programs, tiles, scales, strict=True)
     ]
-    return weights_from_states(programs, states, scales, dtype)
 
 
 def layer_errors(program: Program, chip: Chip, shot: int = 0) -> dict[str, MeshErrors]:
@@ -193,27 +202,3 @@ def layer_errors(program: Program, chip: Chip, shot: int = 0) -> dict[str, MeshE
         )
         for mesh, layout in mesh_layouts(program).items()
     }
-
-
-def electronic_gain(program: Program, hardware: HardwareConfig) -> float:
-    """Electronic factor that makes up for the mean loss of a core.
-
-    10^(L (n_U + n_V + 1)/20), L the mean loss per MZI and n = 2 num_mzis/num_modes the mean number
-    of MZIs that light crosses in a mesh; sections that hold no MZI count with their own loss.
-
-    Args:
-        program: layouts of the core.
-        hardware: mean losses.
-
-    Returns:
-        1 without loss or without compensation.
-    """
-    if not hardware.is_loss_compensated:
-        return 1.0
-    crossed, skipped = 1.0, 0.0
-    for layout in (program.u_layout, program.v_layout):
-        mean = 2 * layout.num_mzis / layout.num_modes
-        crossed += mean
-        skipped += layout.num_columns - mean
-    per_mzi = hardware.insertion_loss_db + 3 * hardware.arm_loss_db
-    return loss_gain(per_mzi, crossed) * loss_gain(hardware.edge_loss_db, skipped)

@@ -13,9 +13,9 @@ from photonic.calibration.drive_range import DriveRange
 from photonic.calibration.gauss_newton import JointStep
 from photonic.calibration.sigma_projection import project_sigma
 from photonic.calibration.tile_reading import TileTarget, real_tiles
+from photonic.driven import electronic_gain
 from photonic.mesh_state import MESHES, Commands
 from photonic.randomness import keyed_generator
-from photonic.realisation import electronic_gain
 
 # Shapes: R, C tiles, m x n one tile, S shifters of a mesh, E epochs.
 

@@ -21,6 +21,7 @@ from photonic.calibration.parallel_mapping import parallel_mapping
 from photonic.calibration.subspace import SubspaceLayer
 from photonic.calibration.subspace_sampling import Sampling
 from photonic.datasheet import nominal_states
+from photonic.driven import electronic_gain
 from photonic.hardware import HardwareConfig
 from photonic.mesh_optics import MeshState, attenuator_field
 from photonic.mesh_state import (
@@ -30,7 +31,6 @@ from photonic.mesh_state import (
     target_phases,
 )
 from photonic.program import Program
-from photonic.realisation import electronic_gain
 
 Method = Literal["crosstalk", "loss", "couplers", "identity", "mapping", "subspace"]
 METHODS: tuple[Method, ...] = get_args(Method)

@@ -21,8 +21,8 @@ from photonic.calibration.drive_range import DriveRange
 from photonic.calibration.sigma_projection import attenuator_commands, commanded_fields
 from photonic.calibration.subspace_sampling import Sampling
 from photonic.calibration.tile_reading import real_tiles
+from photonic.driven import electronic_gain
 from photonic.mesh_state import MESHES, Commands
-from photonic.realisation import electronic_gain
 
 # Shapes: R, C tiles, m x n one tile, r attenuators, K vectors.
 

@@ -6,8 +6,12 @@ from torch import Tensor
 from photonic.calibration.simulated_bench import SimulatedBench
 from photonic.chip import Chip
 from photonic.hardware import HardwareConfig, load_hardware
+from photonic.layout import MeshLayout
 from photonic.mapping import map_linear
-from photonic.mesh_state import MESHES, Commands, nominal_commands
+from photonic.mesh_errors import MeshErrors
+from photonic.mesh_optics import MeshState
+from photonic.mesh_state import MESHES, Commands, nominal_commands, state_of_driven
+from photonic.phase_chain import driven_phase
 from photonic.program import Program
 from photonic.realisation import realise_commands
 from tests.photonic.matrices import random_normal
@@ -50,3 +54,10 @@ def weight_error(program: Program, hardware: HardwareConfig, commands: Commands)
     weight = program.weight()
     difference = realised(program, hardware, commands) - weight
     return (torch.linalg.norm(difference) / torch.linalg.norm(weight)).item()
+
+
+def realised_state(
+    command: Tensor, errors: MeshErrors, hardware: HardwareConfig, layout: MeshLayout | None
+) -> MeshState:
+    """What the light meets when the drive is asked for phases."""
+    return state_of_driven(driven_phase(command, hardware), errors, hardware, layout)

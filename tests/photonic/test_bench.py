@@ -16,12 +16,13 @@ from photonic.calibration.identity import IdentityDescent, calibrate_identity
 from photonic.calibration.simulated_bench import SimulatedBench
 from photonic.calibration.tile_batch import TileBatch
 from photonic.chip import Chip
+from photonic.driven import electronic_gain
 from photonic.hardware import HardwareConfig, load_hardware
 from photonic.mapping import map_linear
 from photonic.mesh_errors import MeshErrors
 from photonic.mesh_state import MESHES, nominal_commands
 from photonic.program import Program
-from photonic.realisation import electronic_gain, layer_errors, realise
+from photonic.realisation import layer_errors, realise
 from tests.photonic.matrices import random_normal
 from tests.tolerances import IDEAL_CHIP_F32, IDEAL_CHIP_F64, STANDARD_ERRORS
 
@@ -241,7 +242,8 @@ _HIDDEN = {
     "photonic.impairments": {"crosstalk", "quantisation"},
     "photonic.mesh_errors": set(),
     "photonic.phase_chain": set(),
-    "photonic.realisation": {"electronic_gain"},
+    "photonic.driven": {"electronic_gain"},
+    "photonic.realisation": set(),
     "photonic.calibration.simulated_bench": set(),
 }
 """Packages and modules that know errors of chips, and what of them any controller knows too."""

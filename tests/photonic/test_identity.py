@@ -7,9 +7,9 @@ from photonic.calibration.identity import IdentityDescent, calibrate_identity
 from photonic.calibration.simulated_bench import SimulatedBench
 from photonic.chip import Chip
 from photonic.mesh_optics import mesh_matrix
-from photonic.mesh_state import MESHES, mesh_layouts, realised_state
+from photonic.mesh_state import MESHES, mesh_layouts
 from photonic.realisation import layer_errors
-from tests.photonic.benches import IDEAL, layer
+from tests.photonic.benches import IDEAL, layer, realised_state
 from tests.tolerances import IDENTITY_LOSS, STRAIGHT
 
 BIASED = IDEAL.replace(

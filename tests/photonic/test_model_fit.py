@@ -12,12 +12,12 @@ from photonic.mesh_state import (
     MESHES,
     Commands,
     mesh_layouts,
-    realised_state,
     target_phases,
 )
 from photonic.program import Program
 from photonic.randomness import keyed_generator
 from photonic.realisation import layer_errors, realise_commands
+from tests.photonic.benches import realised_state
 from tests.tolerances import MODEL_FIT, MODEL_FIT_GAIN
 
 IMPERFECT = load_hardware("soi_typical").only("loss", "coupler").replace(insertion_loss_std_db=0.0)

@@ -21,7 +21,6 @@ from photonic.mesh_state import (
     MeshState,
     flat_phases,
     nominal_commands,
-    realised_state,
     target_phases,
 )
 from photonic.program import Program
@@ -29,6 +28,7 @@ from photonic.quality import relative_error as relative_errors
 from photonic.quality import trace_fidelity
 from photonic.randomness import keyed_generator
 from photonic.realisation import attenuator_field, mesh_matrix, realise, realise_all
+from tests.photonic.benches import realised_state
 from tests.tolerances import CLOSED_FORM, IDEAL_CHIP_F32, IDEAL_CHIP_F64
 
 TURN = 2 * np.pi

@@ -9,13 +9,22 @@ from photonic.calibration.in_situ_linear import InSituLinear, Learned, subspace_
 from photonic.calibration.subspace import SubspaceLayer
 from photonic.calibration.subspace_sampling import LargestFeedback, Sampling, UniformFeedback
 from photonic.chip import Chip
+from photonic.driven import electronic_gain
 from photonic.hardware import HardwareConfig
 from photonic.mesh_optics import mesh_matrix
-from photonic.mesh_state import mesh_layouts, nominal_commands, realised_state
+from photonic.mesh_state import mesh_layouts, nominal_commands
 from photonic.program import Program
 from photonic.randomness import keyed_generator
-from photonic.realisation import electronic_gain, layer_errors
-from tests.photonic.benches import IDEAL, TYPICAL, bench, layer, realised, weight_error
+from photonic.realisation import layer_errors
+from tests.photonic.benches import (
+    IDEAL,
+    TYPICAL,
+    bench,
+    layer,
+    realised,
+    realised_state,
+    weight_error,
+)
 from tests.photonic.matrices import random_normal
 from tests.tolerances import IDEAL_CHIP_F64, STANDARD_ERRORS
 

@@ -10,7 +10,7 @@ from scipy.constants import elementary_charge
 from torch import Tensor
 
 from photonic import Chip, HardwareConfig, load_hardware, map_linear, realise
-from photonic.realisation import electronic_gain
+from photonic.driven import electronic_gain
 from photonic.tensor_core import LinkNoise, TensorCoreLink
 from tests.photonic.layers import seeds, sizes, tiles
 from tests.photonic.matrices import random_normal

@@ -17,8 +17,8 @@ from photonic.calibration.tile_reading import (
     trial_complex_tiles,
     trial_real_tiles,
 )
+from photonic.driven import electronic_gain
 from photonic.mesh_state import MESHES, nominal_commands
-from photonic.realisation import electronic_gain
 from tests.photonic.benches import IDEAL, OPTICS, TYPICAL, bench, layer, realised, targets
 from tests.photonic.matrices import assert_close, random_normal
 from tests.tolerances import IDEAL_CHIP_F64, STANDARD_ERRORS, WEIGHT_EPS

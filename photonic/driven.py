@@ -1,0 +1,123 @@
+"""Layers as the converters of a chip drive them: what all chips of one description share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from photonic.hardware import HardwareConfig
+from photonic.impairments.loss import loss_gain
+from photonic.layout import MeshLayout
+from photonic.mesh_state import MESHES, Commands
+from photonic.phase_chain import driven_phase
+from photonic.program import Program
+
+# Shapes: R, C tiles of a layer, T tiles of several layers, S shifters of a mesh.
+
+
+@dataclass(frozen=True, eq=False)
+class DrivenTiles:
+    """The tiles of all layers of one wiring, one after another.
+
+    Attributes:
+        members: numbers of the layers.
+        u_layout: wiring of the U meshes.
+        v_layout: wiring of the V meshes.
+        phases: mesh name to (T, S) float64 [rad] phases that the converters give.
+    """
+
+    members: tuple[int, ...]
+    u_layout: MeshLayout
+    v_layout: MeshLayout
+    phases: dict[str, Tensor]
+
+    @property
+    def layouts(self) -> dict[str, MeshLayout | None]:
+        """Wiring of each mesh; None for the isolated attenuators."""
+        return {"V": self.v_layout, "sigma": None, "U": self.u_layout}
+
+
+@dataclass(frozen=True, eq=False)
+class DrivenLayers:
+    """Layers whose commands have passed the converters; chips differ in what follows.
+
+    Attributes:
+        programs: layouts and names of the layers.
+        hardware: description of the chips.
+        groups: tiles by wiring.
+        scales: (R, C) factors of the electronics for each layer.
+    """
+
+    programs: tuple[Program, ...]
+    hardware: HardwareConfig
+    groups: tuple[DrivenTiles, ...]
+    scales: tuple[Tensor, ...]
+
+
+def drive_layers(
+    programs: Sequence[Program], commands: Sequence[Commands], hardware: HardwareConfig
+) -> DrivenLayers:
+    """What the converters make of commands, once for all chips of a description.
+
+    Args:
+        programs: layouts and names of the layers; their phases are not used.
+        commands: what is asked for in each layer, from ``nominal_commands`` or a calibration.
+        hardware: converter, and whether the electronics make up for the mean loss.
+
+    Returns:
+        Differentiable with respect to the commands.
+
+    Raises:
+        ValueError: if two layers share a name or the drive cannot reach a phase.
+    """
+    names = [program.name for program in programs]
+    if len(set(names)) < len(names):
+        raise ValueError(f"layers must have different names, or they share their draws: {names}")
+    scales = (
+        command.scale * electronic_gain(program, hardware)
+        for program, command in zip(programs, commands, strict=True)
+    )
+    members: dict[tuple[MeshLayout, MeshLayout], list[int]] = {}
+    for number, program in enumerate(programs):
+        members.setdefault((program.u_layout, program.v_layout), []).append(number)
+    groups = (
+        DrivenTiles(tuple(numbers), *layouts, _driven([commands[i] for i in numbers], hardware))
+        for layouts, numbers in members.items()
+    )
+    return DrivenLayers(tuple(programs), hardware, tuple(groups), tuple(scales))
+
+
+def _driven(commands: Sequence[Commands], hardware: HardwareConfig) -> dict[str, Tensor]:
+    return {
+        mesh: driven_phase(
+            torch.cat([command.phases[mesh].flatten(0, 1) for command in commands]), hardware
+        )
+        for mesh in MESHES
+    }
+
+
+def electronic_gain(program: Program, hardware: HardwareConfig) -> float:
+    """Electronic factor that makes up for the mean loss of a core.
+
+    10^(L (n_U + n_V + 1)/20), L the mean loss per MZI and n = 2 num_mzis/num_modes the mean number
+    of MZIs that light crosses in a mesh; sections that hold no MZI count with their own loss.
+
+    Args:
+        program: layouts of the core.
+        hardware: mean losses.
+
+    Returns:
+        1 without loss or without compensation.
+    """
+    if not hardware.is_loss_compensated:
+        return 1.0
+    crossed, skipped = 1.0, 0.0
+    for layout in (program.u_layout, program.v_layout):
+        mean = 2 * layout.num_mzis / layout.num_modes
+        crossed += mean
+        skipped += layout.num_columns - mean
+    per_mzi = hardware.insertion_loss_db + 3 * hardware.arm_loss_db
+    return loss_gain(per_mzi, crossed) * loss_gain(hardware.edge_loss_db, skipped)
