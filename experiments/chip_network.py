@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from experiments.mapped import MappedModel
 from models.batch import GraphBatch
+from models.batch_geometry import BatchGeometry
 from models.model import CrystalModel
 from photonic import Chip
-from photonic.mesh_state import Commands
 from photonic.driven import electronic_gain
+from photonic.mesh_state import Commands
 from photonic.tensor_core import LinkNoise, TensorCoreLink
 
 
@@ -96,6 +99,52 @@ def chip_outputs(
     Raises:
         ValueError: if the drive cannot reach a phase, or a converter has fewer than 2 bits.
     """
-    if not chip.hardware.has_link_noise:
-        return mapped.model.standardised(batches, mapped.weights(chip, shot, commands))
-    return chip_model(mapped, chip, shot, commands).standardised(batches)
+    return block_outputs(mapped, batches, [chip], shot, [commands])[0]
+
+
+def block_outputs(
+    mapped: MappedModel,
+    batches: Sequence[GraphBatch],
+    chips: Sequence[Chip],
+    shot: int = 0,
+    commands: Sequence[Mapping[str, Commands] | None] | None = None,
+) -> Tensor:
+    """(C, B, num_labels) standardised outputs of a mapped model on several chips.
+
+    Graphs pass batch by batch through all chips, which share what is found about their edges; the
+    weights of all chips are held together. The bits of a chip are those of ``chip_outputs``.
+
+    Args:
+        mapped: model and programs.
+        batches: graphs of B crystals, from the model's ``batches``.
+        chips: C drawn devices; those of one description in succession share what drives them.
+        shot: number of the read; selects the per-shot noise.
+        commands: of each chip, by layer; None for controllers that know the data sheet.
+
+    Returns:
+        On the CPU, in the model's dtype.
+
+    Raises:
+        ValueError: as ``chip_outputs``.
+    """
+    commands = [None] * len(chips) if commands is None else commands
+    with torch.inference_mode():
+        networks = [
+            _network_on(mapped, chip, shot, asked)
+            for chip, asked in zip(chips, commands, strict=True)
+        ]
+        parts = [torch.zeros(len(chips), 0, len(mapped.model.labels), dtype=mapped.model.dtype)]
+        for batch in batches:
+            geometry = BatchGeometry.of(batch)
+            parts.append(torch.stack([network(batch, geometry) for network in networks]))
+    return torch.cat(parts, dim=1)
+
+
+def _network_on(
+    mapped: MappedModel, chip: Chip, shot: int, commands: Mapping[str, Commands] | None
+) -> Callable[[GraphBatch, BatchGeometry], Tensor]:
+    """The network of a mapped model on one chip."""
+    if chip.hardware.has_link_noise:
+        return chip_model(mapped, chip, shot, commands).network
+    weights, network = mapped.weights(chip, shot, commands), mapped.model.network
+    return lambda batch, geometry: functional_call(network, weights, (batch, geometry))

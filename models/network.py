@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from models.attention import NodeAttention
 from models.batch import GraphBatch
+from models.batch_geometry import BatchGeometry
 from models.component_consumer import ComponentConsumer
-from models.edge_ops import Edges
 from models.edges import EdgeEmbedding
 from models.frame_blocks import frame_block
 from models.frame_blocks.surroundings import Surroundings
@@ -97,13 +97,11 @@ class SPFrameNetwork(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.head = SiluMLP(config.width, config.width, num_labels, linear)
 
-    def site_features(self, batch: GraphBatch) -> Tensor:
-        """(S, d) features of every site after the last layer."""
-        length = batch.edge_vector.norm(dim=-1)
-        distinct, length_index = torch.unique(length, return_inverse=True)
-        edges = Edges(batch.edge_index, length_index, batch.numbers.numel())
-        canonical = Surroundings(edges, batch.edge_vector / length[:, None], batch.numbers)
-        lengths = self.edge_embedding(distinct)
+    def site_features(self, batch: GraphBatch, geometry: BatchGeometry | None = None) -> Tensor:
+        """(S, d) features of every site after the last layer; arguments as of ``forward``."""
+        geometry = BatchGeometry.of(batch) if geometry is None else geometry
+        canonical = geometry.canonical
+        lengths = self.edge_embedding(geometry.distinct_length)
         h = self._element_inputs(batch.numbers)
         seen = canonical
         if self.first_frame is not None:
@@ -128,9 +126,14 @@ class SPFrameNetwork(nn.Module):
             parts.append(self.element_vectors(numbers))
         return sum(parts[1:], parts[0])
 
-    def forward(self, batch: GraphBatch) -> Tensor:
-        """(B, num_labels) standardised labels, averaged over the global frames of a crystal."""
-        h = self.site_features(batch)
+    def forward(self, batch: GraphBatch, geometry: BatchGeometry | None = None) -> Tensor:
+        """(B, num_labels) standardised labels, averaged over the global frames of a crystal.
+
+        Args:
+            batch: graphs of B crystals.
+            geometry: of the batch, to share it between networks; None finds it.
+        """
+        h = self.site_features(batch, geometry)
         pooled = mean_by_group(h, batch.site_to_graph, batch.num_graphs)
         outputs = self.head(self.dropout(pooled))
         return mean_by_group(outputs, batch.graph_to_crystal, batch.num_crystals)

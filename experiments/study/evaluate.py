@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from experiments.evaluation import chip_predictions, digital_predictions
+from experiments.chip_network import block_outputs
+from experiments.evaluation import digital_predictions
 from experiments.study.inputs import Source, load_inputs
 from experiments.study.points import Point
 from photonic import Chip
@@ -37,19 +38,21 @@ class Task:
 def evaluate_block(source: Source, point: Point, seed: int, task: Task) -> NDArray[np.float64]:
     """(last - first, B) predictions of a block of chips, in the unit of the label.
 
-    A chip is evaluated on one thread and on its own, so that its bits depend neither on the block
-    nor on the worker.
+    Chips share graphs, but each has its own matrix products, on one thread: its bits depend neither
+    on the block nor on the worker.
 
     Raises:
         ValueError: if the inputs differ from those of the study, or the point cannot be realised.
     """
     with _turn, one_thread():
         inputs = load_inputs(source)
-        chips = (
+        chips = [
             Chip(point.hardware, seed, index, point.time_s)
             for index in range(task.first, task.last)
-        )
-        return np.stack([chip_predictions(inputs.mapped, inputs.held_out, chip) for chip in chips])
+        ]
+        mapped, held_out = inputs.mapped, inputs.held_out
+        outputs = block_outputs(mapped, held_out.batches, chips)
+        return mapped.model.to_physical(outputs)[held_out.label.name]
 
 
 def evaluate_digital(source: Source) -> NDArray[np.float64]:

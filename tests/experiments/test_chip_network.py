@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from experiments.chip_network import OpticalLinear, chip_model, chip_outputs
+from experiments.chip_network import OpticalLinear, block_outputs, chip_model, chip_outputs
 from experiments.evaluation import HeldOut
 from experiments.mapped import MappedModel, dense_layers
 from photonic import Chip, HardwareConfig, load_hardware
@@ -103,3 +103,15 @@ def test_losses_make_receivers_noisier(mapped: MappedModel, held_out: HeldOut) -
 
 def test_no_crystals_give_no_outputs(mapped: MappedModel) -> None:
     assert chip_outputs(mapped, [], Chip(NOISY)).shape == (0, len(mapped.model.labels))
+
+
+def test_a_block_of_chips_is_its_chips_one_by_one(mapped: MappedModel, held_out: HeldOut) -> None:
+    """Noisy light or not, other descriptions beside, and graphs in any number of batches."""
+    chips = [Chip(mapped.hardware, 3, i) for i in range(2)] + [Chip(NOISY, 3, 1), Chip(IDEAL)]
+    one_by_one = [chip_outputs(mapped, held_out.batches, chip) for chip in chips]
+    assert torch.equal(block_outputs(mapped, held_out.batches, chips), torch.stack(one_by_one))
+    assert not torch.equal(one_by_one[0], one_by_one[1])
+    expected = mapped.model.standardised(held_out.batches, mapped.weights(chips[0]))
+    twice = block_outputs(mapped, [*held_out.batches, *held_out.batches], chips[:2])
+    assert torch.equal(twice[0], torch.cat([expected, expected]))
+    assert torch.equal(twice[1, : len(expected)], one_by_one[1])
