@@ -138,19 +138,24 @@ def bench_core(
     jobs.bench_core(out, tuple(map(int, counts)), is_quick=quick)
 
 
+_INTERRUPTED = 130
+"""Exit status after Ctrl-C; releases of typer return it, raise Abort, or both."""
+
+
 def main() -> None:
     """Run the command line; a user's mistake is one line on stderr and exit status 2."""
     try:
         status = app(standalone_mode=False)
     except typer.Abort:
-        print("lightframe: interrupted; what is finished is kept", file=sys.stderr)
-        raise SystemExit(130) from None
+        status = _INTERRUPTED
     except Exception as error:
         if os.environ.get("LIGHTFRAME_TRACEBACK") or not _is_users(error):
             raise
         text = error.format_message() if hasattr(error, "format_message") else str(error)
         print(f"lightframe: error: {' '.join(text.split())}", file=sys.stderr)
         raise SystemExit(2) from None
+    if status == _INTERRUPTED:
+        print("lightframe: interrupted; what is finished is kept", file=sys.stderr)
     raise SystemExit(status if isinstance(status, int) else 0)
 
 

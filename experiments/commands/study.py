@@ -28,7 +28,17 @@ class StudyOptions:
             "chips is at most this share of the mean; default: as the file says."
         ),
     ] = None
-    block: Annotated[int, typer.Option(min=1, help="Chips of one task.")] = 4
+    block: Annotated[
+        int | None,
+        typer.Option(min=1, help="Chips of one task; default: 4, or what --memory allows."),
+    ] = None
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            help="Memory that each process may take, e.g. 4GB: blocks become as large as it "
+            "allows, up to 64 chips."
+        ),
+    ] = None
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted study in --out.")
     ] = False
@@ -44,6 +54,7 @@ def run_study(path: Path, out: Path, options: StudyOptions) -> None:
     """Run a study file, or say what it would take."""
     from experiments.console import console
     from experiments.study.description import load_study
+    from experiments.study.memory import parse_memory
     from experiments.study.run import Study, Workers
     from experiments.study.tables import print_cost, print_study
 
@@ -52,6 +63,7 @@ def run_study(path: Path, out: Path, options: StudyOptions) -> None:
         existing = next(p for p in (out, *out.absolute().parents) if p.is_dir())
         print_cost(study.cost(), options.workers or 1, shutil.disk_usage(existing).free)
         return
-    workers = Workers(options.workers, options.scheduler, options.block)
+    memory = None if options.memory is None else parse_memory(options.memory)
+    workers = Workers(options.workers, options.scheduler, options.block, memory)
     print_study(study.run(out, workers, is_resumed=options.resume))
     console.print(f"results: {out}")

@@ -20,7 +20,7 @@ from experiments.commands.options import (
 from experiments.commands.study import StudyOptions, run_study
 
 _OF_BOTH = {"source", "out"}
-_OF_STUDIES = {"workers", "scheduler", "until", "block", "resume", "dry_run"}
+_OF_STUDIES = {"workers", "scheduler", "until", "block", "memory", "resume", "dry_run"}
 
 
 @with_option_groups

@@ -13,6 +13,8 @@ CONNECT_S = 20
 """[s] after which a scheduler that does not answer is given up."""
 START_S = 300
 """[s] that processes of this machine may take to start; long, for a machine that is busy."""
+WORKER_SETUP = "experiments.study.worker_setup"
+"""Module that each worker process runs first."""
 _QUIET = logging.CRITICAL
 
 
@@ -43,6 +45,7 @@ def connect(workers: int | None, scheduler: str | None) -> Iterator[Client]:
             processes=workers is not None,
             dashboard_address="127.0.0.1:0",  # any free port: studies run side by side
             memory_limit=None,
+            preload=[WORKER_SETUP] if workers is not None else [],
             silence_logs=_QUIET,
         )
         with cluster, Client(cluster, timeout=START_S) as client:

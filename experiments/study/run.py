@@ -20,6 +20,7 @@ from experiments.study.evaluate import evaluate_digital
 from experiments.study.inputs import Inputs, Source, load_inputs
 from experiments.study.labels import crystal_frame, point_coordinates
 from experiments.study.lock import LOCK_FILE, locked
+from experiments.study.memory import MOST_CHIPS, MemoryNeed, measure_need
 from experiments.study.points import Point, study_points
 from experiments.study.progress import study_progress
 from experiments.study.reader import open_study
@@ -27,6 +28,11 @@ from experiments.study.schedule import Schedule
 from experiments.study.stopping import StoppingRule
 from experiments.study.store import STORE, UNFINISHED, StudyStore
 from photonic import HardwareConfig, load_hardware
+
+DEFAULT_BLOCK = 4
+"""Chips of a task unless something else is said."""
+TASKS_PER_PROCESS = 4
+"""Fewest tasks of a process, or some would idle at the end of a study."""
 
 
 @dataclass(frozen=True)
@@ -36,12 +42,15 @@ class Workers:
     Attributes:
         processes: started on this machine; None stays in this process.
         scheduler: address of a running cluster in their place.
-        block: chips of a task and of a chunk; a resumed study keeps its own.
+        block: chips of a task and of a chunk; None leaves it to the memory, or takes
+            ``DEFAULT_BLOCK``. A resumed study keeps its own.
+        memory_bytes: that each process may take; None for any.
     """
 
     processes: int | None = None
     scheduler: str | None = None
-    block: int = 4
+    block: int | None = None
+    memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,10 @@ class Study:
         _refuse_other_directory(out, is_resumed)
         out.mkdir(parents=True, exist_ok=True)
         with locked(out):
-            store = self._resumed(out) if (out / STORE).exists() else self._started(out, workers)
+            if (out / STORE).exists():
+                store = self._resumed(out, workers.memory_bytes)
+            else:
+                store = self._started(out, workers)
             rule = StoppingRule(self.description.until, self.description.min_chips)
             schedule = Schedule(store.errors, store.block, rule)
             if schedule.num_open:
@@ -138,14 +150,38 @@ class Study:
             self.record,
             self.description.quantities,
             num_chips=self.description.chips,
-            block=workers.block,
+            block=self._block(workers),
         )
 
-    def _resumed(self, out: Path) -> StudyStore:
+    def _block(self, workers: Workers) -> int:
+        """Chips of a task: as asked for or as is usual, but no more than fit into memory."""
+        if workers.memory_bytes is None:
+            return workers.block or DEFAULT_BLOCK
+        return self._need().largest_block(
+            workers.memory_bytes, workers.block or self._most_chips(workers)
+        )
+
+    def _most_chips(self, workers: Workers) -> int:
+        """Chips of the largest block that still leaves every process several."""
+        evaluations = len(self.points) * self.description.chips
+        per_process = evaluations // (TASKS_PER_PROCESS * (workers.processes or 1))
+        return max(1, min(MOST_CHIPS, self.description.chips, per_process))
+
+    def _need(self) -> MemoryNeed:
+        return measure_need(self.source, self.points[0], self.description.seed)
+
+    def _resumed(self, out: Path, memory_bytes: int | None) -> StudyStore:
         store = StudyStore(out)
         found = changes(store.record, self.record)
         if found:
             raise StudyError(f"{out} holds another study, nothing was resumed: {'; '.join(found)}")
+        if memory_bytes is not None:
+            fitting = self._need().largest_block(memory_bytes, store.block)
+            if fitting < store.block:
+                raise StudyError(
+                    f"{out} holds blocks of {store.block} chips, --memory allows {fitting}: "
+                    "give more, or start anew in another directory"
+                )
         return store
 
 

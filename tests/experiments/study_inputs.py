@@ -78,9 +78,14 @@ def study(folder: Path, **changes: Any) -> Study:
 
 
 def start(*arguments: str | Path, preparation: str = "") -> subprocess.Popen[str]:
-    """``lightframe`` as a process; ``preparation`` is Python that runs before it."""
+    """``lightframe`` as the first of a group of processes; ``preparation`` is run before it."""
     program = [sys.executable, "-c", f"{preparation}\n{_PROGRAM}", *map(str, arguments)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(_ROOT)}
     return subprocess.Popen(
-        program, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        program,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )

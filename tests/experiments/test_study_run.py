@@ -22,6 +22,8 @@ from experiments.study.store import STORE
 from photonic import Chip
 from tests.experiments.study_inputs import HERE, mapped_directory, start, study, study_file
 
+INTERRUPTED = "lightframe: interrupted; what is finished is kept"
+
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Study:
@@ -109,6 +111,18 @@ def test_a_killed_study_goes_on_to_the_same_bits(
     continued = small.run(out, HERE, is_resumed=True)
     xr.testing.assert_identical(without_command(continued), without_command(results))
     assert {path: finished_chunks(out)[path] for path in kept} == kept
+
+
+def test_ctrl_c_keeps_what_is_finished_and_says_so(tmp_path: Path) -> None:
+    """All processes of the terminal get the signal; one line, and no traces of workers."""
+    out = tmp_path / "out"
+    process = start("sweep", study_file(tmp_path, chips=500), "--out", out, "--workers", "1")
+    while process.poll() is None and not finished_chunks(out):
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (130, f"{INTERRUPTED}\n")
+    assert finished_chunks(out)
 
 
 def finished_chunks(out: Path) -> dict[Path, int]:

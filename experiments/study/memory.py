@@ -1,0 +1,89 @@
+"""Memory of a process that evaluates blocks of chips, and the largest block that fits into it."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from dataclasses import dataclass
+
+from dask.utils import format_bytes, parse_bytes
+
+from experiments.study.evaluate import Task, evaluate_block
+from experiments.study.inputs import Source, load_inputs
+from experiments.study.points import Point
+
+MOST_CHIPS = 64
+"""Largest block that memory alone may choose: a block is what a killed worker loses."""
+_SMALLEST_BYTES = 1_000_000
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """What a process takes that evaluates blocks of chips.
+
+    Attributes:
+        fixed_bytes: at its peak with one chip: program, graphs, and activations of one batch.
+        chip_bytes: more for every further chip of a block: weights, outputs and predictions.
+    """
+
+    fixed_bytes: int
+    chip_bytes: int
+
+    def with_block(self, block: int) -> int:
+        """Bytes at the peak with blocks of so many chips."""
+        return self.fixed_bytes + (block - 1) * self.chip_bytes
+
+    def largest_block(self, limit_bytes: int, most: int) -> int:
+        """Chips of the largest block that stays within a limit, ``most`` at most.
+
+        Raises:
+            ValueError: if not even one chip does.
+        """
+        spare = limit_bytes - self.fixed_bytes
+        if spare < 0:
+            raise ValueError(
+                f"--memory {format_bytes(limit_bytes)} is too little: a process that evaluates one "
+                f"chip on these crystals takes {format_bytes(self.fixed_bytes)}"
+            )
+        return min(most, 1 + spare // max(1, self.chip_bytes))
+
+
+def measure_need(source: Source, point: Point, seed: int) -> MemoryNeed:
+    """The need of a process like this one, which evaluates one chip to find out.
+
+    Args:
+        source: of the inputs.
+        point: a setting.
+        seed: of the draws of chips.
+
+    Raises:
+        ValueError: if the chip cannot be evaluated.
+    """
+    predictions = evaluate_block(source, point, seed, Task(0, 0, 1))
+    model = load_inputs(source).mapped.model
+    weights = sum(p.nbytes for p in model.network.parameters())
+    if point.hardware.has_link_noise:  # such a chip has a network of its own, buffers included
+        weights += sum(b.nbytes for b in model.network.buffers()) + weights
+    outputs = predictions.size * len(model.labels) * 2 * model.dtype.itemsize  # parts, then joined
+    return MemoryNeed(peak_bytes(), weights + outputs + 2 * predictions.nbytes)
+
+
+def peak_bytes() -> int:
+    """Largest resident memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT
+
+
+def parse_memory(text: str) -> int:
+    """Bytes of a size such as 4GB, 512MiB or 2e9.
+
+    Raises:
+        ValueError: if it is no size, or less than a megabyte.
+    """
+    try:
+        size = int(parse_bytes(text))
+    except (ValueError, OverflowError):
+        raise ValueError(f"--memory takes a size such as 4GB or 512MiB, got {text!r}") from None
+    if size < _SMALLEST_BYTES:
+        raise ValueError(f"--memory takes at least a megabyte, got {text!r}")
+    return size
