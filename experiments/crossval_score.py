@@ -39,6 +39,8 @@ class PartScore:
     """Of the network, mean over seeds."""
     network_std: float | None
     """Standard deviation over seeds; None with a single one."""
+    ensemble_mae: float | None
+    """Of the mean prediction of the networks of all seeds; None with a single one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +79,7 @@ class ElsewhereScore:
     unit: str
     parts: tuple[PartScore, ...]
     """All crystals, and those whose formula is not in the data set trained on; the standard
-    deviation is over networks."""
-    ensemble_mae: tuple[float, ...]
-    """Of the mean prediction of all networks, for each part."""
+    deviation and the mean prediction are over the networks of all folds and seeds."""
     known_ids: tuple[str, ...]
     """Crystals whose formula is in the data set trained on."""
 
@@ -175,9 +175,9 @@ def _label_score(config: CrossvalConfig, parts: Parts, dataset: Dataset, label: 
             part = parts.networks[fold, seed]["labels"][label]
             if part["ids"] != [dataset.ids[i] for i in test]:
                 raise ValueError(f"predictions of fold {fold} are not for its crystals")
-            network[number].append(np.abs(np.array(part["predicted"]) - truth))
+            network[number].append(np.array(part["predicted"]) - truth)
     folds = tuple(
-        _fold_score(fold, masks[k], median[k], trees[k], [errors[k] for errors in network])
+        _fold_score(fold, masks[k], median[k], trees[k], [np.abs(errors[k]) for errors in network])
         for k, fold in enumerate(config.folds)
     )
     return LabelScore(
@@ -220,7 +220,6 @@ def _elsewhere_score(
     masks = {EVERYTHING: np.full(len(values), True), UNKNOWN: ~known}
     predicted = np.array([part["wbm"] for part in parts.networks.values()])
     fitted = [part["wbm"] for part in parts.baselines.values()]
-    ensemble = np.abs(predicted.mean(0) - values)
     return ElsewhereScore(
         label=f"{OutOfDistribution.TRAINED_AS} -> wbm {OutOfDistribution.LABEL}",
         unit=formation.units[OutOfDistribution.TRAINED_AS],
@@ -228,9 +227,8 @@ def _elsewhere_score(
             masks,
             [np.abs(part["median"] - values) for part in fitted],
             [np.abs(np.array(part["trees"]) - values) for part in fitted],
-            list(np.abs(predicted - values)),
+            list(predicted - values),
         ),
-        ensemble_mae=tuple(float(ensemble[mask].mean()) for mask in masks.values()),
         known_ids=tuple(elsewhere.ids[i] for i in np.flatnonzero(known)),
     )
 
@@ -241,11 +239,19 @@ def _parts(
     trees: list[Floats],
     network: list[Floats],
 ) -> tuple[PartScore, ...]:
-    """Errors of the crystals of each mask; every list holds one or several (E,) errors."""
+    """Errors of the crystals of each mask.
+
+    Args:
+        masks: (E,) crystals by part.
+        median: (E,) absolute errors, one or several.
+        trees: the same.
+        network: (E,) prediction minus label of each network.
+    """
     scores = []
     for part, mask in masks.items():
         if mask.any():
-            means = [float(errors[mask].mean()) for errors in network]
+            means = [float(np.abs(errors[mask]).mean()) for errors in network]
+            together = float(np.abs(np.mean(network, axis=0)[mask]).mean())
             scores.append(
                 PartScore(
                     part=part,
@@ -254,6 +260,7 @@ def _parts(
                     trees_mae=float(np.mean([errors[mask].mean() for errors in trees])),
                     network_mae=float(np.mean(means)),
                     network_std=_std(means),
+                    ensemble_mae=together if len(network) > 1 else None,
                 )
             )
     return tuple(scores)

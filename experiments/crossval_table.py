@@ -48,11 +48,10 @@ def markdown(
     blocks = [head, _pooled(scores), *(_by_fold(label) for label in scores.labels)]
     if scores.elsewhere is not None:
         known = scores.elsewhere.known_ids
-        errors = ", ".join(f"{error:.4g}" for error in scores.elsewhere.ensemble_mae)
         blocks.append(
-            f"Out of distribution: mean over the networks of all folds; the mean prediction of all "
-            f"networks has {errors} {scores.elsewhere.unit} in the two rows. The formula of "
-            f"{len(known)} crystals is in the data set: {', '.join(known)}."
+            "Out of distribution: errors are means over the networks of all folds, and the mean "
+            f"prediction is theirs. The formula of {len(known)} crystals is in the data set: "
+            f"{', '.join(known)}."
         )
     return "\n\n".join(blocks) + "\n"
 
@@ -85,6 +84,7 @@ def run_text(
 
 def _pooled(scores: Scores) -> str:
     header = ("label", "unit", "crystals", "number", "median", "trees", "network", "std")
+    header += ("mean prediction",)
     rows = [
         (
             label,
@@ -95,11 +95,13 @@ def _pooled(scores: Scores) -> str:
             f"{part.trees_mae:.4g}",
             f"{part.network_mae:.4g}",
             _or_dash(part.network_std),
+            "-" if part.ensemble_mae is None else f"{part.ensemble_mae:.4g}",
         )
         for label, unit, part in scores.rows
     ]
-    return "Mean absolute errors, pooled over folds; std over seeds:\n\n" + markdown_table(
-        header, rows
+    return (
+        "Mean absolute errors, pooled over folds; std and mean prediction over seeds:\n\n"
+        + markdown_table(header, rows)
     )
 
 

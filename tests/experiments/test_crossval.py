@@ -174,10 +174,15 @@ def test_crystals_from_elsewhere_with_known_formulas_are_named(
     training = TRAINING.model_copy(update={"target": LabelSpec.parse("formation:ef")})
     config = CrossvalConfig(training=training, folds=(0,), seeds=(0, 1))
     test = formation.split(0).test
-    exact = {"ids": [formation.ids[i] for i in test], "predicted": formation.labels["ef"][test]}
+    ids, truth = [formation.ids[i] for i in test], formation.labels["ef"][test]
     networks = {
-        (0, seed): {"labels": {"ef": exact}, "wbm": wbm, "epoch_seconds": [1.0], "parameters": 5}
-        for seed, wbm in ((0, [-1.0, 0.6]), (1, [-0.8, 0.2]))
+        (0, seed): {
+            "labels": {"ef": {"ids": ids, "predicted": truth + error}},
+            "wbm": wbm,
+            "epoch_seconds": [1.0],
+            "parameters": 5,
+        }
+        for seed, error, wbm in ((0, 0.2, [-1.0, 0.6]), (1, -0.1, [-0.8, 0.2]))
     }
     fitted = {"median": 0.0, "trees": np.zeros(len(test))}
     baselines = {0: {"labels": {"ef": fitted}, "wbm": {"median": 0.0, "trees": [0.0, 0.0]}}}
@@ -188,9 +193,12 @@ def test_crystals_from_elsewhere_with_known_formulas_are_named(
     assert everything.network_mae == pytest.approx((0.1 + 0.2 + 0.3) / 4)
     assert unknown.network_mae == pytest.approx((0.1 + 0.3) / 2)
     assert unknown.network_std == pytest.approx(np.std([0.1, 0.3], ddof=1))
-    assert scores.elsewhere.ensemble_mae == pytest.approx(((0.1 + 0.1) / 2, 0.1))
+    assert everything.ensemble_mae == pytest.approx((0.1 + 0.1) / 2)
+    assert unknown.ensemble_mae == pytest.approx(0.1)
     assert everything.trees_mae == pytest.approx(0.75)
-    assert scores.labels[0].parts[0].network_mae == 0
+    held_out = scores.labels[0].parts[0]
+    assert held_out.network_mae == pytest.approx((0.2 + 0.1) / 2)
+    assert held_out.ensemble_mae == pytest.approx((0.2 - 0.1) / 2)
 
 
 def test_a_damaged_file_from_elsewhere_is_named(tmp_path: Path) -> None:
