@@ -176,17 +176,17 @@ def _finish(axes: Axes, results: xr.Dataset) -> None:
     unit = axis.attrs["units"]
     axes.set_xlabel(axis.attrs["long_name"] + ("" if unit == "1" else f" [{unit}]"))
     axes.set_ylim(bottom=0)
-    _scale_axis(axes, axis.values)
+    scale_axis(axes, axis.values)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize="small")
 
 
-def _scale_axis(axes: Axes, values: Floats) -> None:
+def scale_axis(axes: Axes, values: Floats) -> None:
     """Logarithmic beyond the smallest positive value, linear down to zero, if that helps."""
     positive = values[values > 0]
     if positive.size < 2 or positive.max() < 10 * positive.min():
         return
     axes.set_xscale("symlog", linthresh=float(positive.min()), linscale=0.4)
     axes.set_xlim(-0.1 * positive.min(), 1.08 * positive.max())
-    axes.set_xticks(values, [f"{value:g}" for value in values], fontsize="small")
+    axes.set_xticks(values, [f"{value:.3g}" for value in values], fontsize="small")
     axes.minorticks_off()

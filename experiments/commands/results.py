@@ -19,6 +19,10 @@ def results(
     netcdf: Annotated[
         Path | None, typer.Option("--netcdf", help="Write all arrays as NetCDF.")
     ] = None,
+    figures: Annotated[
+        Path | None,
+        typer.Option("--figures", help="Draw study.png and study.svg into this directory."),
+    ] = None,
 ) -> None:
     """Error and deviation of every point of a study: mean over chips, bootstrap interval."""
     from experiments.study import export, open_study
@@ -31,4 +35,9 @@ def results(
         export.write_parquet(found, parquet)
     if netcdf is not None:
         export.write_netcdf(found, netcdf)
+    if figures is not None:
+        from experiments.study.figures import draw_study
+
+        figures.mkdir(parents=True, exist_ok=True)
+        draw_study(found.load(), figures)
     print_study(found)

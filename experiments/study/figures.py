@@ -1,0 +1,161 @@
+"""Figures of a study: error and deviation over its most varied axis, with intervals over chips."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from experiments.figures import save_figure, scale_axis
+from experiments.study.store import DEVIATION, MAE
+from experiments.study.summary import Mean, axis_names, bootstrap_mean, evaluated
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_LINES = 8
+"""Combinations of the other axes that get a line of their own; more are drawn as points."""
+FEWEST_VALUES = 3
+"""Numbers on an axis from which curves say more than rows."""
+
+
+def draw_study(results: xr.Dataset, directory: Path) -> list[Path]:
+    """Write ``study.png`` and ``study.svg``.
+
+    Left the error against the labels, right the deviation from the digital predictions: means over
+    chips with 95 % bootstrap intervals. The axis with most numbers lies below, every combination of
+    the others is a line; without such an axis every point is a row.
+
+    Args:
+        results: of an opened study, finished or not.
+        directory: existing target.
+
+    Raises:
+        ValueError: if no chip has been evaluated yet.
+        FileExistsError: if a figure exists.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    paths = [directory / f"study.{suffix}" for suffix in ("png", "svg")]
+    for path in paths:
+        if path.exists():
+            raise FileExistsError(f"{path} exists; nothing was overwritten")
+    points = [p for p in range(results.sizes["point"]) if evaluated(results[MAE], p).size]
+    if not points:
+        raise ValueError("no chip of this study has been evaluated yet: nothing to draw")
+    axis = drawn_axis(results)
+    height = 4.0 if axis is not None else 1.6 + 0.3 * len(points)
+    figure = Figure(figsize=(10.0, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, 2, sharey=axis is None)
+    for panel, name in zip(panels, (MAE, DEVIATION), strict=True):
+        if axis is None:
+            _draw_rows(panel, results, name, points)
+        else:
+            _draw_lines(panel, results, name, points, axis)
+    crystals, chips = results.sizes["crystal"], results.sizes["chip"]
+    figure.suptitle(
+        f"{crystals} crystals, up to {chips} chips, bars: 95 % bootstrap intervals over chips",
+        fontsize="medium",
+    )
+    save_figure(figure, paths)
+    return paths
+
+
+def drawn_axis(results: xr.Dataset) -> str | None:
+    """The axis with most numbers, the first of several; None if all have fewer than three."""
+    counts = {
+        name: np.unique(values[~np.isnan(values)]).size
+        for name in axis_names(results)
+        if (values := results[name].values).dtype.kind == "f"
+    }
+    best = max(counts, key=lambda name: counts[name], default=None)
+    return best if best is not None and counts[best] >= FEWEST_VALUES else None
+
+
+def lines(results: xr.Dataset, points: Sequence[int], axis: str) -> dict[str, list[int]]:
+    """Points by what the other axes say, each in ascending order of an axis."""
+    names = [name for name in axis_names(results) if name != axis]
+    found: dict[str, list[int]] = {}
+    for point in sorted(points, key=lambda p: float(results[axis].values[p])):
+        if not np.isnan(results[axis].values[point]):
+            found.setdefault(_label(results, names, point), []).append(point)
+    return found
+
+
+def _label(results: xr.Dataset, names: Sequence[str], point: int) -> str:
+    """Values of some axes at a point, with their units."""
+    parts = []
+    for name in names:
+        value, unit = results[name].values[point], results[name].attrs["units"]
+        text = str(value) if isinstance(value, str) else f"{value:.4g}"
+        text = "absent" if text == "nan" else text
+        parts.append(f"{name} {text}" + ("" if unit == "1" else f" {unit}"))
+    return ", ".join(parts)
+
+
+def _draw_lines(
+    panel: Axes, results: xr.Dataset, name: str, points: Sequence[int], axis: str
+) -> None:
+    groups = lines(results, points, axis)
+    if len(groups) > MOST_LINES:
+        groups = {"": [point for group in groups.values() for point in group]}
+    for label, members in groups.items():
+        x = results[axis].values[members]
+        means = [bootstrap_mean(evaluated(results[name], point)) for point in members]
+        style = "-" if label or (len(groups) == 1 and len(set(x)) == len(x)) else ""
+        panel.errorbar(
+            x, [m.value for m in means], _bars(means), fmt="o", linestyle=style, markersize=4,
+            capsize=2, label=label or None,
+        )  # fmt: skip
+    _finish(panel, results, name)
+    unit = results[axis].attrs["units"]
+    words = axis.removesuffix(f"_{unit}").replace("_", " ")
+    panel.set_xlabel(words + ("" if unit == "1" else f" [{unit}]"))
+    scale_axis(panel, np.unique(results[axis].values[points]))
+    panel.set_ylim(bottom=0)
+    panel.set_ylabel(_quantity(results, name))
+
+
+def _draw_rows(panel: Axes, results: xr.Dataset, name: str, points: Sequence[int]) -> None:
+    means = [bootstrap_mean(evaluated(results[name], point)) for point in points]
+    rows = range(len(points))
+    panel.errorbar(
+        [m.value for m in means], rows, xerr=_bars(means), fmt="o", markersize=4, capsize=2
+    )
+    labels = [_label(results, axis_names(results), point) for point in points]
+    panel.set_yticks(rows, labels, fontsize="small")
+    panel.set_ylim(len(points) - 0.5, -0.5)
+    panel.set_xlim(left=0)
+    panel.set_xlabel(_quantity(results, name))
+    _finish(panel, results, name)
+
+
+def _bars(means: Sequence[Mean]) -> np.ndarray:
+    """(2, P) lengths of the bars below and above; 0 where an interval is not known."""
+    bars = [(m.value - m.low, m.high - m.value) for m in means]
+    return np.nan_to_num(np.array(bars).T, nan=0.0, posinf=0.0)
+
+
+def _quantity(results: xr.Dataset, name: str) -> str:
+    label, unit = results.attrs["label_name"], results["label"].attrs["units"]
+    of = label if unit == "1" else f"{label} [{unit}]"
+    return {
+        MAE: f"Mean absolute error of {of}",
+        DEVIATION: f"Deviation from the digital {of}, rms",
+    }[name]
+
+
+def _finish(panel: Axes, results: xr.Dataset, name: str) -> None:
+    if name == MAE:
+        digital = float(np.abs(results["digital"] - results["label"]).mean())
+        is_row = panel.get_ylim()[0] > panel.get_ylim()[1]
+        draw = panel.axvline if is_row else panel.axhline
+        draw(digital, color="black", linewidth=1, linestyle="--", label="digital")
+    panel.spines[["top", "right"]].set_visible(False)
+    if panel.get_legend_handles_labels()[1]:
+        panel.legend(frameon=False, fontsize="small")
