@@ -17,6 +17,8 @@ from experiments.study.points import Point
 from experiments.study.schedule import Schedule
 from experiments.study.store import StudyStore
 
+Evaluate = Callable[[Source, Point, int, Task], NDArray[np.float64]]
+"""Source, point, seed and task to the (num_chips, B) predictions of a block."""
 TASKS_PER_THREAD = 2
 """One that runs and one that waits, so that a worker never idles and few run in vain."""
 
@@ -29,6 +31,7 @@ def run_schedule(
     points: Sequence[Point],
     seed: int,
     on_block: Callable[[Task], None],
+    evaluate: Evaluate = evaluate_block,
 ) -> None:
     """Evaluate and store all blocks of a schedule.
 
@@ -40,6 +43,7 @@ def run_schedule(
         points: settings.
         seed: of the draws of chips.
         on_block: called after each stored block.
+        evaluate: run by workers, which must be able to import it.
 
     Raises:
         ValueError: if a point cannot be evaluated; the message names its values.
@@ -49,7 +53,7 @@ def run_schedule(
 
     def submit(task: Task) -> Future[Any]:
         # Not pure: results are kept in the store, never by their hash in the scheduler.
-        future = client.submit(evaluate_block, source, points[task.point], seed, task, pure=False)
+        future = client.submit(evaluate, source, points[task.point], seed, task, pure=False)
         running[future] = task
         return future
 

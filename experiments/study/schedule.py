@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from experiments.study.evaluate import Task
 from experiments.study.stopping import StoppingRule
 
+_STRIDE = 1024
+"""Chips that are looked at together."""
+
 
 class Schedule:
     """The blocks of a study, the first block of every point before the second of any.
@@ -25,6 +28,10 @@ class Schedule:
         self.block = block
         self.rule = rule
         self._enough = [rule.num_chips(row) for row in self.errors]
+        self._known = [_first_open(row, 0) for row in self.errors]
+        self._num_open = sum(
+            self._open(point, 0, self.errors.shape[1]) for point in range(len(self.errors))
+        )
 
     @property
     def num_chips(self) -> list[int]:
@@ -34,10 +41,7 @@ class Schedule:
     @property
     def num_open(self) -> int:
         """Number of chips that are still to be evaluated, unless points stop earlier."""
-        return sum(
-            int(np.isnan(row[:number]).sum())
-            for row, number in zip(self.errors, self.num_chips, strict=True)
-        )
+        return self._num_open
 
     def tasks(self) -> Iterator[Task]:
         """Blocks that are still needed when they are asked for."""
@@ -49,11 +53,36 @@ class Schedule:
                     yield Task(point, first, last)
 
     def _needs(self, point: int, first: int, last: int) -> bool:
+        return self._open(point, first, last) > 0
+
+    def _open(self, point: int, first: int, last: int) -> int:
+        """Chips of a range that count and have not been evaluated."""
         enough = self._enough[point]
         counted = last if enough is None else min(last, enough)
-        return bool(np.isnan(self.errors[point, first:counted]).any())
+        return int(np.isnan(self.errors[point, first:counted]).sum())
 
     def finish(self, task: Task, errors: NDArray[np.float64]) -> None:
-        """Take note of the (n,) errors of a finished task."""
-        self.errors[task.point, task.first : task.last] = errors
-        self._enough[task.point] = self.rule.num_chips(self.errors[task.point])
+        """Take note of the (n,) errors of a finished task.
+
+        Only what the task changes is looked at: a study has up to a million chips at a point.
+        """
+        point, row = task.point, self.errors[task.point]
+        self._num_open -= self._open(point, task.first, task.last)
+        row[task.first : task.last] = errors
+        self._num_open += self._open(point, task.first, task.last)
+        before, known = self._known[point], _first_open(row, self._known[point])
+        if self._enough[point] is None and known > before:
+            enough = self.rule.num_chips(row[:known], since=before)
+            if enough is not None:
+                self._num_open -= int(np.isnan(row[enough:]).sum())
+                self._enough[point] = enough
+        self._known[point] = known
+
+
+def _first_open(row: NDArray[np.float64], start: int) -> int:
+    """Number of the first chip from ``start`` on that has not been evaluated."""
+    for first in range(start, len(row), _STRIDE):
+        is_open = np.isnan(row[first : first + _STRIDE])
+        if is_open.any():
+            return first + int(is_open.argmax())
+    return len(row)

@@ -53,6 +53,7 @@ class StudyStore:
                 self.path, mode="r+", zarr_format=_FORMAT, use_consolidated=False
             )
         self._names = [name for name in MEANINGS if name in self.group]
+        self._arrays = {name: self._array(name) for name in self._names}
         self._label = self._read("label")
         self._digital = self._read("digital")
 
@@ -145,7 +146,7 @@ class StudyStore:
         values[MAE] = errors
         with _explained(self.path):
             for name in self._names:
-                self._array(name)[task.point, task.first : task.last] = values[name]
+                self._arrays[name][task.point, task.first : task.last] = values[name]
         return errors
 
     def finish(self, num_chips: Sequence[int]) -> None:

@@ -82,6 +82,8 @@ def finish_in_any_order(schedule: Schedule, truth: np.ndarray, window: int, seed
         assert task not in seen
         seen.add(task)
         schedule.finish(task, truth[task.point, task.first : task.last])
+        anew = Schedule(schedule.errors, schedule.block, schedule.rule)
+        assert (schedule.num_open, schedule.num_chips) == (anew.num_open, anew.num_chips)
         running += islice(tasks, 1)
 
 
