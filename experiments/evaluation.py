@@ -1,9 +1,10 @@
-"""Predictions of the held-out crystals, digital and on drawn chips."""
+"""Predictions of crystals of a checkpoint's data, digital and on drawn chips."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,24 +13,28 @@ from experiments.chip_network import chip_outputs
 from experiments.mapped import MappedModel
 from experiments.training_info import TrainingInfo
 from models.batch import GraphBatch
-from models.datasets import load_dataset
+from models.datasets import Dataset, load_dataset
 from models.labels import Label
 from models.model import CrystalModel
 from photonic import Chip
 from photonic.mesh_state import Commands
 
+SplitName = Literal["test", "validation", "train"]
+"""Crystals of a checkpoint: not seen, those that chose it, those that it was trained on."""
+
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """The test crystals of a checkpoint, ready for repeated evaluation.
+    """The test crystals of a checkpoint, or others, ready for repeated evaluation.
 
     Attributes:
         label: the label that is evaluated (the first one of the model).
         ids: (B,) crystal ids.
         truth: (B,) label values in the label's unit.
         batches: graphs of all B crystals in order.
-        test_fold: the fold they come from.
+        test_fold: the fold that the checkpoint has not seen.
         data_sha256: data set name to hash.
+        split: where they come from.
     """
 
     label: Label
@@ -38,6 +43,7 @@ class HeldOut:
     batches: tuple[GraphBatch, ...]
     test_fold: int
     data_sha256: dict[str, str]
+    split: SplitName = "test"
 
     @property
     def num_crystals(self) -> int:
@@ -48,23 +54,25 @@ class HeldOut:
 def load_held_out(
     model: CrystalModel,
     *,
+    split: SplitName = "test",
     limit: int | None = None,
     on_graph: Callable[[int], None] = lambda total: None,
 ) -> HeldOut:
-    """Test crystals that the model has not seen.
+    """Test crystals that the model has not seen, or those of another split.
 
     Args:
-        model: its ``info`` names the test fold.
-        limit: use only the first crystals of the fold.
+        model: its ``info`` names the folds.
+        split: which crystals.
+        limit: use only the first crystals of the split.
         on_graph: called with the number of crystals after each graph.
 
     Raises:
-        ValueError: if the checkpoint does not tell which crystals it has not seen.
+        ValueError: if the checkpoint does not tell which crystals these are.
     """
     label, info = model.labels[0], TrainingInfo.of(model)
     dataset, fold = load_dataset(label.dataset), info.test_fold
     info.check_data(dataset)
-    chosen = dataset.split(fold).test[:limit]
+    chosen = split_crystals(dataset, info, split)[:limit]
     graphs = []
     for index in chosen:
         graphs.append(model.graph(dataset.crystals[index]))
@@ -76,7 +84,37 @@ def load_held_out(
         tuple(model.batches(graphs)),
         fold,
         {label.dataset: dataset.sha256},
+        split,
     )
+
+
+def split_crystals(dataset: Dataset, info: TrainingInfo, split: SplitName) -> NDArray[np.int64]:
+    """Indices of the crystals of a split, ascending.
+
+    Args:
+        dataset: one of those that the checkpoint was trained on.
+        info: of the checkpoint.
+        split: which crystals.
+
+    Raises:
+        ValueError: if the checkpoint does not state its validation fold, or has none.
+    """
+    if split == "test":
+        return dataset.split(info.test_fold).test
+    if "validation_fold" not in info.model_fields_set:
+        raise ValueError(
+            f"split {split!r}: the checkpoint does not state its validation fold, so its training "
+            "crystals are not known"
+        )
+    if split == "train":
+        folds = (info.test_fold, info.validation_fold)
+        return np.flatnonzero(~np.isin(dataset.folds, [fold for fold in folds if fold is not None]))
+    if info.validation_fold is None:
+        raise ValueError(
+            "split 'validation': the checkpoint has no validation fold, it was trained on all "
+            "crystals but those of its test fold"
+        )
+    return np.flatnonzero(dataset.folds == info.validation_fold)
 
 
 def digital_predictions(model: CrystalModel, held_out: HeldOut) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ IDEAL_CHIP_F32 = 1e-5
 # Statistics of random draws, relative.
 CLOSED_FORM = 0.05  # sampled against closed-form errors with >= 200 draws
 STANDARD_ERRORS = 5  # for means with a known standard error
+PAIRED_SHARE = 0.1  # upper bound of paired over unpaired intervals of chips; measured 0.042
 
 # Data files.
 STORED_DIGITS = 1e-5  # shared copies carry 5 decimals

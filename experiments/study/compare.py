@@ -1,6 +1,8 @@
-"""Two studies on the same chips: paired differences, with bootstrap intervals over chips."""
+"""The same chips twice: paired differences, with bootstrap intervals over chips."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
@@ -43,7 +45,36 @@ def paired_difference(first: xr.Dataset, second: xr.Dataset, name: str, point: i
         point: number of the point.
     """
     assert name in (MAE, DEVIATION)
-    one, two = (np.asarray(results[name][point]) for results in (first, second))
-    is_known = ~(np.isnan(one) | np.isnan(two))
-    with np.errstate(invalid="ignore"):  # infinitely wrong on both sides has no difference
-        return bootstrap_mean(two[is_known] - one[is_known])
+    return Paired.of(first[name][point], second[name][point]).difference
+
+
+@dataclass(frozen=True)
+class Paired:
+    """A quantity of chips that were evaluated twice.
+
+    Attributes:
+        num_chips: chips that were evaluated both times.
+        before: mean over these chips, the first time.
+        after: the second time.
+        difference: mean of second minus first.
+        improved: share of chips whose second value is smaller.
+    """
+
+    num_chips: int
+    before: float
+    after: float
+    difference: Mean
+    improved: float
+
+    @classmethod
+    def of(cls, first: xr.DataArray, second: xr.DataArray) -> Paired:
+        """The pairs among (C,) values, NaN where a chip was not evaluated."""
+        one, two = np.asarray(first), np.asarray(second)
+        is_known = ~(np.isnan(one) | np.isnan(two))
+        one, two = one[is_known], two[is_known]
+        if not len(one):
+            return cls(0, np.nan, np.nan, bootstrap_mean(one), np.nan)
+        with np.errstate(invalid="ignore"):  # infinitely wrong on both sides has no difference
+            difference = bootstrap_mean(two - one)
+        improved = float((two < one).mean())
+        return cls(len(one), float(one.mean()), float(two.mean()), difference, improved)

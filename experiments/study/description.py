@@ -7,8 +7,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
-from experiments.study.fields import swept_fields
+from experiments.evaluation import SplitName
+from experiments.study.fields import REMEDY, SweptField, swept_fields
+from experiments.study.remedies import methods_of, remedy_name
 from experiments.study.strict import StrictModel
+from photonic.calibration.recipe import Recipe
 from photonic.hardware import first_problem
 from photonic.hardware.config import suggestion
 from photonic.hardware.strict_yaml import StrictYamlError, read_table
@@ -87,6 +90,32 @@ class Sobol(StrictModel):
         return points
 
 
+def _listed(field: SweptField, values: tuple[AxisValue, ...]) -> tuple[AxisValue, ...]:
+    """The values of a list, each one checked; remedies as they are always written."""
+    if field.name == REMEDY:
+        values = tuple(remedy_name(methods_of(value)) for value in values)
+    for value in values:
+        field.check(value)
+    if len(set(map(repr, values))) < len(values):
+        raise ValueError(f"axis {field.name!r} holds a value twice")
+    return values
+
+
+class Calibration(StrictModel):
+    """How well the laboratory measures, and for how long; see ``Recipe``."""
+
+    coupler_error_rad: Annotated[float, Field(ge=0, le=0.5)] = 1e-3
+    """Std of the measured coupler angles [rad]."""
+    read_noise: Annotated[float, Field(ge=0, le=0.5)] = 1e-3
+    """Std of a reading relative to full scale."""
+    mapping_epochs: Annotated[int, Field(ge=1, le=1000)] = 2
+    """Epochs of the descent on the chip."""
+    subspace_epochs: Annotated[int, Field(ge=1, le=1000)] = 20
+    """Passes over the activations when attenuators are trained."""
+    column_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of the activations of a mini-batch that enter the gradient of the attenuators."""
+
+
 class StudyDescription(StrictModel):
     """A study over settings and independently drawn chips.
 
@@ -99,8 +128,10 @@ class StudyDescription(StrictModel):
     """Chip name, or YAML file relative to that of the study; none takes the chip that was mapped
     for."""
     axes: Annotated[dict[str, AxisValues], Field(min_length=1)]
-    """What varies: fields of the chip description or ``time_s``, each with its values in its own
-    unit: a list, or {from, to, num, scale}."""
+    """What varies: fields of the chip description, ``time_s``, ``mesh``, ``tile``, ``order`` or
+    ``remedy``, each with its values in its own unit: a list, or {from, to, num, scale}."""
+    calibration: Calibration | None = None
+    """Of the axis ``remedy``; none takes the usual figures."""
     sampling: Annotated[Grid | LatinHypercube | Sobol, Field(discriminator="method")] = Grid()
     """How points are chosen from the axes."""
     chips: Annotated[int, Field(ge=1, le=1_000_000)]
@@ -108,7 +139,10 @@ class StudyDescription(StrictModel):
     seed: Annotated[int, Field(ge=0)] = 0
     """Seed of all draws, those of chips and those of points."""
     crystals: Annotated[int, Field(ge=1)] | None = None
-    """Use only the first crystals of the test fold; none takes all."""
+    """Use only the first crystals of the split; none takes all."""
+    split: SplitName = "test"
+    """Crystals of the checkpoint's data that are evaluated: those it has not seen, those that chose
+    it, or those it was trained on."""
     quantities: tuple[Quantity, ...] = ("error", "deviation")
     """What is kept of every crystal on every chip, in the unit of the label: prediction minus
     label, prediction minus digital prediction, or the prediction. The mean absolute error and the
@@ -122,15 +156,22 @@ class StudyDescription(StrictModel):
     @field_validator("axes")
     @classmethod
     def _check_axes(cls, axes: dict[str, AxisValues]) -> dict[str, AxisValues]:
-        known = swept_fields()
+        known, checked = swept_fields(), {}
         for name, values in axes.items():
             if name not in known:
                 raise ValueError(f"unknown axis {name!r}{suggestion(name, known)}")
             if isinstance(values, Range) and known[name].kind in ("choice", "switch"):
                 raise ValueError(f"axis {name!r} takes a list of values, not a range")
-            if not isinstance(values, Range) and len(set(map(repr, values))) < len(values):
-                raise ValueError(f"axis {name!r} holds a value twice")
-        return axes
+            if not isinstance(values, Range):
+                values = _listed(known[name], values)
+            checked[name] = values
+        return checked
+
+    @model_validator(mode="after")
+    def _check_calibration(self) -> Self:
+        if self.calibration is not None and REMEDY not in self.axes:
+            raise ValueError(f"`calibration` has no effect without the axis {REMEDY!r}")
+        return self
 
     @field_validator("quantities")
     @classmethod
@@ -147,6 +188,12 @@ class StudyDescription(StrictModel):
                 need = "needs `num`" if is_grid else "takes no `num`; `points` says how many"
                 raise ValueError(f"axis {name!r}: with {self.sampling.method} a range {need}")
         return self
+
+    def recipe(self, remedy: AxisValue) -> Recipe | None:
+        """The calibration that a value of the axis ``remedy`` stands for; None for "none"."""
+        methods = methods_of(remedy)
+        figures = {} if self.calibration is None else self.calibration.model_dump()
+        return Recipe(methods=methods, **figures) if methods else None
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON holds them."""

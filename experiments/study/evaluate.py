@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from experiments.chip_network import block_outputs
 from experiments.evaluation import digital_predictions
 from experiments.study.inputs import Source, load_inputs
 from experiments.study.points import Point
+from experiments.study.settings import point_setting
+from experiments.study.threads import one_thread
 from photonic import Chip
 
 _turn = threading.Lock()
@@ -50,8 +49,9 @@ def evaluate_block(source: Source, point: Point, seed: int, task: Task) -> NDArr
             Chip(point.hardware, seed, index, point.time_s)
             for index in range(task.first, task.last)
         ]
-        mapped, held_out = inputs.mapped, inputs.held_out
-        outputs = block_outputs(mapped, held_out.batches, chips)
+        (mapped, commands), held_out = point_setting(inputs, point), inputs.held_out
+        asked = [commands(chip) for chip in chips]
+        outputs = block_outputs(mapped, held_out.batches, chips, commands=asked)
         return mapped.model.to_physical(outputs)[held_out.label.name]
 
 
@@ -60,14 +60,3 @@ def evaluate_digital(source: Source) -> NDArray[np.float64]:
     with _turn, one_thread():
         inputs = load_inputs(source)
         return digital_predictions(inputs.mapped.model, inputs.held_out)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one thread: sums over several may round differently."""
-    previous = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(previous)

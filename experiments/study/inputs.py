@@ -4,17 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 import experiments
 import models
 import photonic
-from experiments.evaluation import HeldOut, load_held_out
-from experiments.mapped import CONFIG_FILE, MappedError, MappedModel, load_mapped
+from experiments.evaluation import HeldOut, SplitName, load_held_out
+from experiments.mapped import (
+    CONFIG_FILE,
+    MappedError,
+    MappedModel,
+    MappingSettings,
+    load_mapped,
+    map_model,
+)
+from experiments.study.fields import LAYOUT
+from experiments.study.recent import Recent
+from experiments.study.threads import one_thread
+from photonic.calibration.recipe import Targets
+from photonic.hardware import first_problem
+from photonic.mesh_state import Commands
+
+KEPT_LAYOUTS = 4
+"""Layouts of a model that a process keeps; another one takes less time than a chip."""
+KEPT_TARGETS = 8
+"""Fits to mean losses that a process keeps; one takes as long as several chips."""
+KEPT_CALIBRATIONS = 8
+"""Calibrated chips that a process keeps, to look at them at other times."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +50,8 @@ class Source:
         mapping_sha256: hash of its programs and how they were laid out.
         checkpoint_sha256: hash of its checkpoint.
         code_sha256: hash of Lightframe's own code.
-        crystals: number of crystals; None for the whole test fold.
+        crystals: number of crystals; None for the whole split.
+        split: which crystals of the checkpoint's data.
     """
 
     mapped: str
@@ -36,9 +59,10 @@ class Source:
     checkpoint_sha256: str
     code_sha256: str
     crystals: int | None
+    split: SplitName = "test"
 
     @classmethod
-    def of(cls, directory: Path, crystals: int | None) -> Source:
+    def of(cls, directory: Path, crystals: int | None, split: SplitName = "test") -> Source:
         """The source in a directory as it is now.
 
         Raises:
@@ -57,15 +81,60 @@ class Source:
             checkpoint_sha256=_json_sha256(checkpoint),
             code_sha256=code_sha256(),
             crystals=crystals,
+            split=split,
         )
 
 
 @dataclass(frozen=True, eq=False)
 class Inputs:
-    """A mapped model and the crystals that it is evaluated on."""
+    """A mapped model and the crystals that it is evaluated on.
+
+    Attributes:
+        mapped: as it lies on disk.
+        held_out: crystals.
+        targets: of calibrations, by what they depend on.
+        calibrations: commands of single chips, by what they depend on.
+    """
 
     mapped: MappedModel
     held_out: HeldOut
+    targets: Recent[tuple[Any, ...], list[Targets]] = field(
+        default_factory=lambda: Recent(KEPT_TARGETS), repr=False
+    )
+    calibrations: Recent[tuple[Any, ...], dict[str, Commands]] = field(
+        default_factory=lambda: Recent(KEPT_CALIBRATIONS), repr=False
+    )
+    _layouts: Recent[MappingSettings, MappedModel] = field(
+        default_factory=lambda: Recent(KEPT_LAYOUTS), repr=False
+    )
+
+    def mapped_as(self, values: Mapping[str, Any]) -> MappedModel:
+        """The model with its tiles laid out as the axes of a point say.
+
+        A layout other than that on disk is made from the checkpoint, with the same bits in every
+        process. Whether a chip can carry it is not looked at.
+
+        Args:
+            values: of the axes; those of ``LAYOUT`` are used.
+
+        Raises:
+            ValueError: if there is no such layout.
+        """
+        mapped = self.mapped
+        changes = {name: values[name] for name in LAYOUT if name in values}
+        try:
+            settings = MappingSettings.model_validate({**mapped.settings.model_dump(), **changes})
+        except ValidationError as error:
+            raise ValueError(first_problem(error)) from None
+        if settings == mapped.settings:
+            return mapped
+        return self._layouts.get(settings, lambda: _map_again(mapped, settings))
+
+
+def _map_again(mapped: MappedModel, settings: MappingSettings) -> MappedModel:
+    any_size = mapped.hardware.replace(mesh=None, max_modes=None, num_tiles=None)
+    with one_thread():
+        return map_model(mapped.model, any_size, settings, mapped.record)
 
 
 _loaded: dict[Source, Inputs] = {}
@@ -83,13 +152,15 @@ def load_inputs(source: Source, on_graph: Callable[[int], None] = lambda total: 
         ValueError: if this machine has another mapped model or another Lightframe.
     """
     if source not in _loaded:
-        here = Source.of(Path(source.mapped), source.crystals)
+        here = Source.of(Path(source.mapped), source.crystals, source.split)
         if here.code_sha256 != source.code_sha256:
             raise ValueError("a worker runs another version of Lightframe's code")
         if here != source:
             raise ValueError(f"{source.mapped} is not what it was when the study was started")
         mapped = load_mapped(source.mapped)
-        held_out = load_held_out(mapped.model, limit=source.crystals, on_graph=on_graph)
+        held_out = load_held_out(
+            mapped.model, split=source.split, limit=source.crystals, on_graph=on_graph
+        )
         _loaded.clear()
         _loaded[source] = Inputs(mapped, held_out)
     return _loaded[source]

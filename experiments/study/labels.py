@@ -15,7 +15,10 @@ from experiments.study.points import Point
 
 
 def crystal_frame(held_out: HeldOut, digital: NDArray[np.float64]) -> xr.Dataset:
-    """``label (crystal)`` and ``digital (crystal)`` in the label's unit, with crystal ids."""
+    """``label (crystal)`` and ``digital (crystal)`` in the label's unit, with crystal ids.
+
+    The attribute ``split`` says which crystals these are.
+    """
     name, unit = held_out.label.name, {"units": held_out.label.unit}
     return xr.Dataset(
         {
@@ -23,7 +26,7 @@ def crystal_frame(held_out: HeldOut, digital: NDArray[np.float64]) -> xr.Dataset
             "digital": ("crystal", digital, {**unit, "long_name": f"{name} predicted digitally"}),
         },
         coords={"crystal": np.array(held_out.ids)},
-        attrs={"label_name": name},
+        attrs={"label_name": name, "split": held_out.split},
     )
 
 
@@ -41,7 +44,7 @@ def point_coordinates(points: Sequence[Point]) -> dict[str, xr.Variable]:
 
 
 def _column(values: list[AxisValue], kind: str) -> NDArray[np.generic]:
-    """Text for choices and switches, else numbers with NaN for what is absent."""
-    if kind in ("choice", "switch"):
+    """Text for choices and switches and among texts, else numbers with NaN for what is absent."""
+    if kind in ("choice", "switch") or any(isinstance(value, str) for value in values):
         return np.array(["absent" if value is None else str(value).lower() for value in values])
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)

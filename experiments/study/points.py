@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
+from experiments.mapped import MappedModel
 from experiments.study.description import StudyDescription
-from experiments.study.fields import TIME
+from experiments.study.fields import LAYOUT, REMEDY, TIME
+from experiments.study.inputs import Inputs
+from experiments.study.remedies import NO_REMEDY, check_remedy
 from experiments.study.sampling import Values, sample_points
-from photonic import Chip, HardwareConfig, Program
+from photonic import Chip, HardwareConfig
+from photonic.calibration.recipe import Recipe
+from photonic.impairments.crosstalk import crosstalk_matrix
 from photonic.mesh_state import check_fits
 
 
@@ -18,52 +22,79 @@ class Point:
 
     Attributes:
         values: of every axis.
-        hardware: description that chips are drawn from.
+        hardware: description that chips are drawn from, with the drive that the remedy needs.
         time_s: [s] since the calibration.
+        recipe: calibration of every chip; None for a controller that knows the data sheet alone.
     """
 
     values: Values
     hardware: HardwareConfig
     time_s: float
+    recipe: Recipe | None = None
 
     def __str__(self) -> str:
         return ", ".join(f"{name} = {value}" for name, value in self.values.items())
 
 
 def study_points(
-    study: StudyDescription, base: HardwareConfig, programs: Iterable[Program]
+    study: StudyDescription, base: HardwareConfig, inputs: Inputs | None
 ) -> list[Point]:
     """All points, each one validated.
 
     Args:
         study: its axes and sampling.
         base: chip description that the axes change.
-        programs: must fit on the chip of every point.
+        inputs: whose programs must fit on the chip of every point; None checks none.
 
     Raises:
         ValueError: if a point is no possible chip or time; the message names its values.
     """
-    programs = list(programs)
-    points = []
+    points: list[Point] = []
     for values in sample_points(study):
         try:
-            points.append(_point(values, base, programs, study.seed))
+            point = _point(values, base, study)
+            if inputs is not None:
+                _check_programs(point, inputs.mapped_as(values), study)
+            points.append(point)
         except ValueError as error:
             shown = ", ".join(f"{name} = {value}" for name, value in values.items())
             raise ValueError(f"point {len(points)} ({shown}): {error}") from None
     return points
 
 
-def _point(values: Values, base: HardwareConfig, programs: list[Program], seed: int) -> Point:
+def _point(values: Values, base: HardwareConfig, study: StudyDescription) -> Point:
     time_s = values.get(TIME, 0.0)
     if isinstance(time_s, bool) or not isinstance(time_s, int | float):
         raise ValueError(f"`{TIME}` must be a number, got {time_s!r}")
-    changes = {name: value for name, value in values.items() if name != TIME}
+    recipe = study.recipe(values.get(REMEDY, NO_REMEDY))
+    changes = {n: value for n, value in values.items() if n not in (TIME, REMEDY, *LAYOUT)}
     hardware = base.replace(**changes)
     for name, value in changes.items():
         if getattr(hardware, name) != value:
             raise ValueError(f"`{name}` is switched off by `ideal` of {base.name}")
-    Chip(hardware, seed, 0, float(time_s))  # refuses times beyond the simulated paths
+    if recipe is not None:
+        hardware = recipe.drive(hardware)
+        for name, value in changes.items():
+            if getattr(hardware, name) != value:
+                raise ValueError(f"`{name}` is {getattr(hardware, name)} with this remedy")
+    Chip(hardware, study.seed, 0, float(time_s))  # refuses times beyond the simulated paths
+    return Point(values, hardware, float(time_s), recipe)
+
+
+def _check_programs(point: Point, mapped: MappedModel, study: StudyDescription) -> None:
+    """Refuse programs that the chip cannot carry, or whose remedy cannot work on it."""
+    hardware, programs = point.hardware, mapped.programs.values()
     for program in programs:
         check_fits(program, hardware)
-    return Point(values, hardware, float(time_s))
+        if hardware.crosstalk_law == "matrix":  # measured for meshes of one size
+            for layout in (program.u_layout, program.v_layout):
+                crosstalk_matrix(layout, hardware)
+    num_tiles, held = sum(program.num_tiles for program in programs), hardware.num_tiles
+    is_laid_out = not set(LAYOUT).isdisjoint(point.values)
+    if is_laid_out and held and num_tiles > held and not mapped.settings.is_time_multiplexed:
+        raise ValueError(
+            f"{hardware.name} holds {held} tiles at a time, this layout needs {num_tiles}; map "
+            "with --time-multiplexed to load them one after another"
+        )
+    if point.recipe is not None:
+        check_remedy(point.recipe, hardware, programs, study.axes)

@@ -78,12 +78,12 @@ class Study:
         Raises:
             ValueError: if the mapped model, the chip or a point cannot be used.
         """
-        source = Source.of(Path(description.mapped), description.crystals)
+        source = Source.of(Path(description.mapped), description.crystals, description.split)
         with progress("Graphs of held-out crystals") as advance:
             inputs = load_inputs(source, advance)
         mapped, name = inputs.mapped, description.hardware
         hardware = mapped.hardware if name is None else load_hardware(name)
-        points = study_points(description, hardware, mapped.programs.values())
+        points = study_points(description, hardware, inputs)
         return cls(description, source, inputs, hardware, points)
 
     @cached_property
@@ -125,7 +125,7 @@ class Study:
             if (out / STORE).exists():
                 store = self._resumed(out, workers.memory_bytes)
             else:
-                store = self._started(out, workers)
+                store = self.start(out, workers)
             rule = StoppingRule(self.description.until, self.description.min_chips)
             schedule = Schedule(store.errors, store.block, rule)
             if schedule.num_open:
@@ -141,7 +141,13 @@ class Study:
             seed = self.description.seed
             run_schedule(client, schedule, store, self.source, self.points, seed, on_block)
 
-    def _started(self, out: Path, workers: Workers) -> StudyStore:
+    def start(self, out: Path, workers: Workers) -> StudyStore:
+        """The empty store of this study in an existing directory.
+
+        Raises:
+            ValueError: if not even one chip fits into the memory.
+            OSError: if the directory cannot be written.
+        """
         digital = evaluate_digital(self.source)
         return StudyStore.create(
             out,

@@ -8,6 +8,7 @@ import xarray as xr
 from experiments.console import console, print_table
 from experiments.study.compare import paired_difference
 from experiments.study.estimate import StudyCost
+from experiments.study.pairs import PairOfPoints
 from experiments.study.store import DEVIATION, MAE
 from experiments.study.summary import axis_names, bootstrap_mean, evaluated
 
@@ -29,7 +30,11 @@ def print_study(results: xr.Dataset) -> None:
     )
     print_table(title, header, rows)
     digital_mae = float(np.abs(results["digital"] - results["label"]).mean())
-    console.print(f"digital MAE on these {results.sizes['crystal']} crystals: {digital_mae:.4g}")
+    split = results.attrs.get("split", "test")
+    which = "" if split == "test" else f", which are {split} crystals of the checkpoint"
+    console.print(
+        f"digital MAE on these {results.sizes['crystal']} crystals{which}: {digital_mae:.4g}"
+    )
     if not results.attrs["is_complete"]:
         console.print("this study is not finished: go on with --resume")
 
@@ -53,6 +58,32 @@ def print_comparison(first: xr.Dataset, second: xr.Dataset) -> None:
         "with bootstrap intervals" + ("" if unit == "1" else f", in {unit}")
     )
     print_table(title, header, rows)
+
+
+def print_pairs(results: xr.Dataset, axis: str, reference: str, pairs: list[PairOfPoints]) -> None:
+    """Every value of an axis against its reference value, on the same chips."""
+    names = [name for name in axis_names(results) if name != axis] + [axis]
+    rows = []
+    for pair in pairs:
+        cells = point_cells(results, names, pair.point)
+        for name in (MAE, DEVIATION):
+            found = pair.paired(results, name)
+            counts = [str(found.num_chips)] if name == MAE else []
+            means = [f"{mean:.4g}" for mean in (found.before, found.after)]
+            cells += [*counts, *means, str(found.difference), f"{100 * found.improved:.3g} %"]
+        rows.append(cells)
+    of_quantity = [f"at {reference}", "here", "difference (95 %)", "better"]
+    header = [*axis_headers(names), "chips", *(f"MAE {word}" for word in of_quantity)]
+    header += [f"dev. {word}" for word in of_quantity]
+    unit = results["label"].attrs["units"]
+    title = (
+        f"{results.attrs['label_name']}: {axis} against {reference}, paired differences on the "
+        "same chips with\nbootstrap intervals over chips, and the share of chips that are better"
+        + ("" if unit == "1" else f", in {unit}")
+    )
+    print_table(title, header, rows)
+    if not results.attrs["is_complete"]:
+        console.print("this study is not finished: go on with --resume")
 
 
 def axis_headers(names: list[str]) -> list[str]:

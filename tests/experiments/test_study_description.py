@@ -93,7 +93,7 @@ def test_every_number_and_choice_of_a_chip_can_be_an_axis() -> None:
     tables = {"crosstalk_rows", "temperature_trace"}
     plain = {"name", "description", "ideal", "sources"}
     assert swept_fields().keys() == (
-        HardwareConfig.model_fields.keys() - tables - plain | {"time_s"}
+        HardwareConfig.model_fields.keys() - tables - plain | {"time_s", "tile", "order", "remedy"}
     )
     units = {name: swept_fields()[name].unit for name in ("insertion_loss_db", "dac_bits", "mesh")}
     assert units == {"insertion_loss_db": "dB", "dac_bits": "1", "mesh": "1"}
@@ -197,16 +197,16 @@ def test_twice_as_many_sobol_points_contain_the_first(seed: int, power: int) -> 
 )
 def test_impossible_points_are_named(axes: dict[str, Any], base: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        study_points(parse(axes=axes), load_hardware(base), [])
+        study_points(parse(axes=axes), load_hardware(base), None)
 
 
 def test_a_switched_off_effect_is_no_axis() -> None:
     """Else all points would silently be the same chip."""
     base = load_hardware("soi_typical").without("phase_noise")
     with pytest.raises(ValueError, match="`phase_noise_rad` is switched off by `ideal`"):
-        study_points(parse(), base, [])
+        study_points(parse(), base, None)
 
 
 def test_absent_is_a_value() -> None:
-    bits = study_points(parse(axes={"dac_bits": [8, None]}), load_hardware("ideal"), [])
+    bits = study_points(parse(axes={"dac_bits": [8, None]}), load_hardware("ideal"), None)
     assert [point.hardware.dac_bits for point in bits] == [8, None]
