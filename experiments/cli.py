@@ -12,6 +12,8 @@ import typer
 from experiments.commands.ablation import ablation
 from experiments.commands.bench_graphs import bench_graphs
 from experiments.commands.bench_inference import bench_inference
+from experiments.commands.bench_scheduler import bench_scheduler
+from experiments.commands.bench_sweep import bench_sweep
 from experiments.commands.bench_training import bench_training
 from experiments.commands.calibrate import calibrate
 from experiments.commands.chips import chips_app
@@ -51,6 +53,8 @@ app = typer.Typer(
 bench_app = typer.Typer(help="Measure speed and memory.", no_args_is_help=True)
 bench_app.command("graphs")(bench_graphs)
 bench_app.command("inference")(bench_inference)
+bench_app.command("scheduler")(bench_scheduler)
+bench_app.command("sweep")(bench_sweep)
 bench_app.command("training")(bench_training)
 app.add_typer(bench_app, name="bench")
 app.add_typer(chips_app, name="chips")
