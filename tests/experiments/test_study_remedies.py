@@ -114,7 +114,7 @@ def test_a_chip_is_calibrated_when_new_and_evaluated_later(
             for time_s in axes["time_s"]
         ]
     found = [
-        evaluate_block(drifting.source, point, 3, Task(number, 1, 2))[0]
+        evaluate_block(drifting.source, point, 3, Task(number, 0, 2))[1]
         for number, point in enumerate(drifting.points)
     ]
     assert np.array_equal(found, direct)
