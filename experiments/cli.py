@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from experiments.allocator import keep_freed_memory
 from experiments.commands.ablation import ablation
 from experiments.commands.bench_graphs import bench_graphs
 from experiments.commands.bench_inference import bench_inference
@@ -148,6 +149,7 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """Run the command line; a user's mistake is one line on stderr and exit status 2."""
+    keep_freed_memory()
     try:
         status = app(standalone_mode=False)
     except typer.Abort:

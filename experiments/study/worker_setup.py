@@ -2,7 +2,10 @@
 
 import signal
 
+from experiments.allocator import keep_freed_memory
+
 
 def dask_setup(worker: object) -> None:
-    """Leave Ctrl-C, which reaches all processes of a terminal, to the one that was started."""
+    """Keep freed memory, and leave Ctrl-C, which all processes get, to the one that was started."""
+    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
