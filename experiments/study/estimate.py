@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from experiments.study.description import StudyDescription
 from experiments.study.evaluate import Task, evaluate_block
+from experiments.study.fields import LAYOUT, REMEDY
 from experiments.study.inputs import Source
 from experiments.study.points import Point
 
@@ -37,14 +38,22 @@ class StudyCost:
 def study_cost(
     study: StudyDescription, source: Source, points: Sequence[Point], num_crystals: int
 ) -> StudyCost:
-    """The cost, from the time of one chip at the first, the middle and the last point."""
-    timed = [points[0], points[len(points) // 2], points[-1]]
+    """The cost, from the time of one chip at one point of every layout and remedy.
+
+    Remedies that measure a chip take minutes for it, here as well.
+    """
+    kinds: dict[tuple[object, ...], list[Point]] = {}
+    for point in points:
+        kind = tuple(point.values.get(name) for name in (*LAYOUT, REMEDY))
+        kinds.setdefault(kind, []).append(point)
     task = Task(0, 0, 1)
     evaluate_block(source, points[0], study.seed, task)  # compiles and fills caches
-    start = time.perf_counter()
-    for point in timed:
-        evaluate_block(source, point, study.seed, task)
-    seconds = (time.perf_counter() - start) / len(timed)
+    total = 0.0
+    for members in kinds.values():
+        start = time.perf_counter()
+        evaluate_block(source, members[len(members) // 2], study.seed, task)
+        total += len(members) * (time.perf_counter() - start)
+    seconds = total / len(points)
     evaluations = len(points) * study.chips
     numbers = len(study.quantities) * num_crystals + PER_CHIP
     return StudyCost(

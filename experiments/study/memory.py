@@ -61,8 +61,12 @@ def measure_need(source: Source, point: Point, seed: int) -> MemoryNeed:
         ValueError: if the chip cannot be evaluated.
     """
     predictions = evaluate_block(source, point, seed, Task(0, 0, 1))
-    model = load_inputs(source).mapped.model
+    mapped = load_inputs(source).mapped
+    model = mapped.model
     weights = sum(p.nbytes for p in model.network.parameters())
+    if point.recipe is not None:  # the commands of every chip of a block are kept together
+        programs = mapped.programs.values()
+        weights += sum(t.nbytes for program in programs for t in program.to_tensors().values())
     if point.hardware.has_link_noise:  # such a chip has a network of its own, buffers included
         weights += sum(b.nbytes for b in model.network.buffers()) + weights
     outputs = predictions.size * len(model.labels) * 2 * model.dtype.itemsize  # parts, then joined

@@ -174,7 +174,9 @@ class Study:
         return max(1, min(MOST_CHIPS, self.description.chips, per_process))
 
     def _need(self) -> MemoryNeed:
-        return measure_need(self.source, self.points[0], self.description.seed)
+        """At the point with most remedies."""
+        most = max(self.points, key=lambda p: 0 if p.recipe is None else len(p.recipe.methods))
+        return measure_need(self.source, most, self.description.seed)
 
     def _resumed(self, out: Path, memory_bytes: int | None) -> StudyStore:
         store = StudyStore(out)
