@@ -17,6 +17,7 @@ from experiments.record import RunRecord
 from tests.experiments.study_inputs import mapped_directory
 
 
+@pytest.mark.slow
 def test_all_ratios_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shown: list[Figure] = []
     figures = measure_sweep(mapped_directory(), QUICK, shown.append)
