@@ -5,6 +5,7 @@ from __future__ import annotations
 import resource
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from dask.utils import format_bytes, parse_bytes
 
@@ -15,6 +16,7 @@ from experiments.study.points import Point
 MOST_CHIPS = 64
 """Largest block that memory alone may choose: a block is what a killed worker loses."""
 _SMALLEST_BYTES = 1_000_000
+_STATUS = Path("/proc/self/status")
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
@@ -46,7 +48,7 @@ class MemoryNeed:
                 f"--memory {format_bytes(limit_bytes)} is too little: a process that evaluates one "
                 f"chip on these crystals takes {format_bytes(self.fixed_bytes)}"
             )
-        return min(most, 1 + spare // max(1, self.chip_bytes))
+        return min(most, 1 + spare // self.chip_bytes) if self.chip_bytes else most
 
 
 def measure_need(source: Source, point: Point, seed: int) -> MemoryNeed:
@@ -74,8 +76,16 @@ def measure_need(source: Source, point: Point, seed: int) -> MemoryNeed:
 
 
 def peak_bytes() -> int:
-    """Largest resident memory that this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT
+    """Largest resident memory that this process has had.
+
+    On Linux from its status file: the books of ``getrusage`` hold the size of the process that
+    started it as well.
+    """
+    try:
+        lines = _STATUS.read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT
 
 
 def parse_memory(text: str) -> int:

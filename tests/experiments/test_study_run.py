@@ -14,7 +14,7 @@ from distributed import LocalCluster
 from experiments.evaluation import chip_predictions
 from experiments.study import cluster
 from experiments.study.changes import changes
-from experiments.study.cluster import connect
+from experiments.study.cluster import START_S, connect
 from experiments.study.description import StudyError
 from experiments.study.evaluate import Task, evaluate_block, one_thread
 from experiments.study.run import Study, Workers
@@ -117,10 +117,14 @@ def test_ctrl_c_keeps_what_is_finished_and_says_so(tmp_path: Path) -> None:
     """All processes of the terminal get the signal; one line, and no traces of workers."""
     out = tmp_path / "out"
     process = start("sweep", study_file(tmp_path, chips=500), "--out", out, "--workers", "1")
-    while process.poll() is None and not finished_chunks(out):
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
+    try:
+        while process.poll() is None and not finished_chunks(out):
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGINT)
+        _, errors = process.communicate(timeout=START_S)
+    finally:
+        process.kill()
+        process.communicate()
     assert (process.returncode, errors) == (130, f"{INTERRUPTED}\n")
     assert finished_chunks(out)
 
