@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from typing import TypeVar
 
 from experiments.bench.inference_models import chunks
 from experiments.bench.sweep_figures import Effort, Figure
@@ -18,6 +19,7 @@ from models.batch import GraphBatch, collate
 from models.datasets import load_dataset
 from photonic import Chip
 
+Result = TypeVar("Result")
 EFFECTS = ("phase_noise", "coupler", "crosstalk", "quantisation")
 """Errors of the chips that are compared with the digital network."""
 BATCH_SIZES = (16, 32, 64, 128, 256)
@@ -74,11 +76,9 @@ def _batches(study: Study, size: int) -> list[GraphBatch]:
 
 def measure_memory(study: Study, effort: Effort) -> Iterator[Figure]:
     """Peak memory of processes that evaluate one block, over what the block was allowed."""
+    need = _alone(_need, study)
     for block in effort.memory_blocks:
-        context = multiprocessing.get_context("spawn")  # as workers start, with nothing inherited
-        with ProcessPoolExecutor(1, context) as pool:
-            need = pool.submit(_need, study).result()
-            peak = pool.submit(_peak, study, block).result()
+        peak = _alone(_peak, study, block)
         yield Figure(
             f"peak memory of a process with {block} chips a block, over what --memory must be",
             peak / need.with_block(block),
@@ -86,6 +86,13 @@ def measure_memory(study: Study, effort: Effort) -> Iterator[Figure]:
             True,
             f"{peak / 1e6:.0f} over {need.with_block(block) / 1e6:.0f} MB",
         )
+
+
+def _alone(function: Callable[..., Result], *arguments: object) -> Result:
+    """What a function returns in a new process: as workers start, with nothing inherited."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def _need(study: Study) -> MemoryNeed:
