@@ -15,6 +15,8 @@ from experiments.study.points import Point
 
 MOST_CHIPS = 64
 """Largest block that memory alone may choose: a block is what a killed worker loses."""
+_MORE_CHIPS = 8
+"""Further chips of the block that shows what a chip adds."""
 _SMALLEST_BYTES = 1_000_000
 _STATUS = Path("/proc/self/status")
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024
@@ -52,7 +54,10 @@ class MemoryNeed:
 
 
 def measure_need(source: Source, point: Point, seed: int) -> MemoryNeed:
-    """The need of a process like this one, which evaluates one chip to find out.
+    """The need of a process like this one, which evaluates one chip and then a block to find out.
+
+    What a chip of a block adds is the larger of what is counted (weights, outputs, commands) and
+    what the block was seen to take: between weights that stay, freed memory is left in pieces.
 
     Args:
         source: of the inputs.
@@ -63,6 +68,9 @@ def measure_need(source: Source, point: Point, seed: int) -> MemoryNeed:
         ValueError: if the chip cannot be evaluated.
     """
     predictions = evaluate_block(source, point, seed, Task(0, 0, 1))
+    fixed = peak_bytes()
+    evaluate_block(source, point, seed, Task(0, 0, 1 + _MORE_CHIPS))
+    seen = (peak_bytes() - fixed) // _MORE_CHIPS
     mapped = load_inputs(source).mapped
     model = mapped.model
     weights = sum(p.nbytes for p in model.network.parameters())
@@ -72,7 +80,7 @@ def measure_need(source: Source, point: Point, seed: int) -> MemoryNeed:
     if point.hardware.has_link_noise:  # such a chip has a network of its own, buffers included
         weights += sum(b.nbytes for b in model.network.buffers()) + weights
     outputs = predictions.size * len(model.labels) * 2 * model.dtype.itemsize  # parts, then joined
-    return MemoryNeed(peak_bytes(), weights + outputs + 2 * predictions.nbytes)
+    return MemoryNeed(fixed, max(seen, weights + outputs + 2 * predictions.nbytes))
 
 
 def peak_bytes() -> int:

@@ -94,7 +94,7 @@ def test_a_process_stays_within_its_memory(tmp_path: Path) -> None:
     found = re.search(r"takes (\d+\.\d+) MiB", message)
     assert refused.returncode == 2 and found, message
     need = float(found.group(1)) * 2**20
-    limit = int(1.02 * need)
+    limit = int(1.2 * need)
     process = start(
         "sweep", path, "--out", tmp_path / "out", "--memory", str(limit), preparation=TELL_PEAK
     )
