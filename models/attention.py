@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from models.edge_ops import Edges
+from models.edge_ops import Edges, SharedEdges
+from models.edge_ops.pointwise import softplus
 from models.linear import LinearFactory
 
 
@@ -35,8 +34,7 @@ class PairMLP(nn.Module):
     def forward(self, sites: Tensor, lengths: Tensor, edges: Edges) -> Tensor:
         """(E, d) of all E edges from (S, d) site features and (U, d) features of lengths."""
         by_length = None if self.edge is None else self.edge(lengths)
-        hidden = edges.gather_sum(self.receiver(sites), self.sender(sites), by_length)
-        return self.outer(functional.silu(hidden))
+        return self.outer(edges.activated_sum(self.receiver(sites), self.sender(sites), by_length))
 
 
 class Messages(nn.Module):
@@ -60,20 +58,22 @@ class Messages(nn.Module):
 
     def forward(self, h: Tensor, lengths: Tensor, edges: Edges) -> Tensor:
         """(S, d) summed messages from (S, d) site features and (U, d) features of lengths."""
-        return edges.gated_sum(*self.of_edges(h, lengths, edges), edges.distinct.rows)
+        return edges.gated_sum(*self._operands(h, lengths, edges))
 
-    def of_edges(self, h: Tensor, lengths: Tensor, edges: Edges) -> tuple[Tensor, Tensor]:
-        """(E, d) gates and (T, d) values, whose products are the messages of the edges.
+    def of_edges(self, h: Tensor, lengths: Tensor, edges: Edges) -> Tensor:
+        """(E, d) gated messages of all edges, which ``forward`` sums."""
+        return edges.messages(*self._operands(h, lengths, edges))
 
-        The value of edge e is number ``edges.distinct.rows[e]``.
-        """
+    def _operands(
+        self, h: Tensor, lengths: Tensor, edges: Edges
+    ) -> tuple[Tensor, Tensor, Tensor, nn.Module, SharedEdges]:
+        """(S, d) queries, (K, d) keys, (T, d) values, the norm, and which edges share keys."""
         g = self.edge(lengths)
         query = self.query(h) / math.sqrt(h.shape[-1])
         alike = edges.pairs if self.key_mlp.edge is None else edges.distinct
         keys = self.key_mlp(self.key(h), g, alike.edges)
-        alpha = edges.scale_by_receiver(query, keys, alike.rows)
         values = self.value_mlp(self.value(h), g, edges.distinct.edges)
-        return torch.sigmoid(self.gate_norm(alpha)), values
+        return query, keys, values, self.gate_norm, alike
 
 
 class NodeAttention(nn.Module):
@@ -88,4 +88,4 @@ class NodeAttention(nn.Module):
     def forward(self, h: Tensor, lengths: Tensor, edges: Edges) -> Tensor:
         """(S, d) updated site features from (S, d) and (U, d) features of lengths."""
         update = self.combine(self.messages(h, lengths, edges))
-        return functional.softplus(h + self.norm(update))
+        return softplus(h + self.norm(update))

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from models.edge_ops.pointwise import gaussians, softplus
 from models.linear import LinearFactory
 
 NUM_CENTRES = 256
@@ -41,6 +41,5 @@ class EdgeEmbedding(nn.Module):
             SMALLEST_CENTRE, 0.0, NUM_CENTRES, dtype=length.dtype, device=length.device
         )
         gamma = (NUM_CENTRES - 1) / -SMALLEST_CENTRE
-        offset = -DISTANCE_SCALE / length[:, None] - centres
-        exponent = (-gamma * offset * offset).clamp_min(SMALLEST_EXPONENT)
-        return functional.softplus(self.project(torch.exp(exponent)))
+        basis = gaussians(-DISTANCE_SCALE / length, centres, gamma, SMALLEST_EXPONENT)
+        return softplus(self.project(basis))

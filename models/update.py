@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from models.edge_ops import Edges
+from models.edge_ops.pointwise import softplus
 from models.linear import LinearFactory
 
 
@@ -29,7 +29,7 @@ class EdgeWeights(nn.Module):
 
     def forward(self, lengths: Tensor) -> Tensor:
         """(U, num_channels) from (U, d) features of lengths."""
-        return self.outer(functional.softplus(self.inner(lengths)))
+        return self.outer(softplus(self.inner(lengths)))
 
 
 class EquivariantUpdate(nn.Module):
@@ -74,9 +74,10 @@ class EquivariantUpdate(nn.Module):
         """
         n = self.num_scalars
         sources = self.sources(h)
-        collected = edges.collect(sources, self.collect(lengths), direction, n)
+        moments = edges.moments(direction)
+        collected = edges.collect(sources, self.collect(lengths), moments, n)
         scalars = sources[:, :n] + self.mix(collected[:, :n])
         tensors = torch.cat((scalars, collected[:, n:]), dim=-1)
-        pooled = edges.contract(tensors, self.contract(lengths), direction, n)
-        hidden = functional.softplus(self.norm(self.inner(pooled)))
-        return functional.softplus(self.outer(hidden)) + self.skip(h)
+        pooled = edges.contract(tensors, self.contract(lengths), moments, n)
+        hidden = softplus(self.norm(self.inner(pooled)))
+        return softplus(self.outer(hidden)) + self.skip(h)

@@ -109,6 +109,7 @@ FIDELITY_ROUND_TRIP = 1e-6  # relative; eps over the slope of the fidelity, smal
 PRECISE_FIDELITY = 0.01  # upper bound of the relative standard error of 2,000 draws; measured 0.005
 ERROR_SCATTER = 0.2  # relative; standard errors of 500 draws with long tails; measured 0.06
 EDGE_SUM_EPS = 64  # relative to the largest entry; sums over about 10 edges, fused arithmetic
+EXPONENTIAL_EPS = 4  # relative; series and a few roundings, measured 2
 
 # Exported meshes in other programs; torchonn, whose layers are float32.
 SCRIPT_STEP = 1e-5  # V or mA; last decimal of a driver script

@@ -3,6 +3,6 @@
 On the CPU compiled loops run, everywhere else and under ``torch.func`` transforms plain torch.
 """
 
-from models.edge_ops.edges import Edges
+from models.edge_ops.edges import Edges, SharedEdges
 
-__all__ = ["Edges"]
+__all__ = ["Edges", "SharedEdges"]

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from types import ModuleType
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
-import models.edge_ops.cpu_path as cpu_path
+import models.edge_ops.cpu_messages as cpu_messages
+import models.edge_ops.cpu_products as cpu_products
 import models.edge_ops.torch_path as torch_path
-
-_COMPILED_DTYPES = (torch.float32, torch.float64)
+from models.edge_ops.paths import is_compiled, is_plain_norm
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,96 +32,129 @@ class Edges:
 
     @functools.cached_property
     def distinct(self) -> SharedEdges:
-        """One edge for all that share receiver, sender and length.
+        """One edge for all that share receiver, sender and length, in ascending order of these.
 
         Images of one neighbour in a shell of it: what depends on no direction is equal for them,
         and about one edge in five of the shipped data is such a copy.
         """
         num_lengths = self.length_index.max() + 1 if self.length_index.numel() else 1
-        return self._shared(self._pair_number() * num_lengths + self.length_index)
-
-    @functools.cached_property
-    def pairs(self) -> SharedEdges:
-        """One edge for all that share receiver and sender, less than half of them; any length."""
-        return self._shared(self._pair_number())
-
-    def _pair_number(self) -> Tensor:
-        return self.index[0] * self.num_sites + self.index[1]
-
-    def _shared(self, number: Tensor) -> SharedEdges:
-        """The edges with different numbers, in ascending order."""
-        distinct, rows = torch.unique(number, return_inverse=True)
+        number = self._pair_number() * num_lengths + self.length_index
+        distinct, rows, counts = torch.unique(number, return_inverse=True, return_counts=True)
         # Any of the edges of a row will do: in what is asked of it they are the same.
         member = rows.new_empty(distinct.numel()).scatter_(
             0, rows, torch.arange(rows.numel(), device=rows.device)
         )
-        index, length_index = self.index[:, member], self.length_index[member]
-        return SharedEdges(Edges(index, length_index, self.num_sites), rows)
+        first = torch.arange(distinct.numel() + 1, device=rows.device)
+        return SharedEdges(self._chosen(member), rows, counts, first)
 
-    def of_receiver(self, sites: Tensor) -> Tensor:
-        """(E, ...) values of each edge's receiver, from (S, ...)."""
-        return sites.index_select(0, self.index[0])
+    @functools.cached_property
+    def pairs(self) -> SharedEdges:
+        """One edge for all that share receiver and sender, less than half of them; any length."""
+        shared = self.distinct
+        _, rows, counts = torch.unique_consecutive(
+            shared.edges._pair_number(), return_inverse=True, return_counts=True
+        )
+        first = functional.pad(counts.cumsum(0), (1, 0))
+        total = torch.zeros_like(counts).index_add_(0, rows, shared.counts)
+        return SharedEdges(shared.edges._chosen(first[:-1]), rows[shared.rows], total, first)
 
-    def gather_sum(self, receivers: Tensor, senders: Tensor, lengths: Tensor | None) -> Tensor:
-        """(E, F) receivers_i + senders_j [+ lengths_u] of (S, F), (S, F) and (U, F)."""
-        path = _path(receivers)
-        return path.gather_sum(receivers, senders, lengths, self.index, self.length_index)
+    def _pair_number(self) -> Tensor:
+        return self.index[0] * self.num_sites + self.index[1]
 
-    def scale_by_receiver(self, sites: Tensor, values: Tensor, rows: Tensor) -> Tensor:
-        """(E, F) sites_i values_t of (S, F) sites and (T, F) values, t = rows_e of (E,) rows."""
-        return _path(values).scale_by_receiver(sites, values, self.index, rows)
+    def _chosen(self, edges: Tensor) -> Edges:
+        return Edges(self.index[:, edges], self.length_index[edges], self.num_sites)
 
-    def gated_sum(self, gates: Tensor, values: Tensor, rows: Tensor) -> Tensor:
-        """(S, F) sum_e gates_e values_t over the edges of each receiver, t = rows_e.
+    def activated_sum(self, receivers: Tensor, senders: Tensor, lengths: Tensor | None) -> Tensor:
+        """(E, F) SiLU(receivers_i + senders_j [+ lengths_u]) of (S, F), (S, F) and (U, F)."""
+        path = cpu_messages if is_compiled(receivers) else torch_path
+        return path.activated_sum(receivers, senders, lengths, self.index, self.length_index)
+
+    def gated_sum(
+        self, query: Tensor, keys: Tensor, values: Tensor, norm: nn.Module, alike: SharedEdges
+    ) -> Tensor:
+        """(S, F) sum_e sigmoid(BN(query_i keys_k)) values_t over the edges of each receiver.
 
         Args:
-            gates: (E, F).
-            values: (T, F).
-            rows: (E,) number of each edge's value.
+            query: (S, F).
+            keys: (K, F) of the edges in ``alike``.
+            values: (T, F) of the ``distinct`` edges.
+            norm: batch norm, over all E edges.
+            alike: those of the edges that share keys: ``distinct`` or ``pairs``.
         """
-        return _path(values).gated_sum(gates, values, self.index, rows, self.num_sites)
+        if is_compiled(values) and is_plain_norm(norm, values, self.index.shape[1]):
+            counts = (shared.counts.to(values.dtype) for shared in (alike, self.distinct))
+            groups = cpu_messages.Groups(alike.edges.index[0], alike.first, *counts)
+            return cpu_messages.gated_sum(query, keys, values, norm, groups)
+        messages = self.messages(query, keys, values, norm, alike)
+        return torch_path.sum_by_receiver(messages, self.index, self.num_sites)
+
+    def messages(
+        self, query: Tensor, keys: Tensor, values: Tensor, norm: nn.Module, alike: SharedEdges
+    ) -> Tensor:
+        """(E, F) sigmoid(BN(query_i keys_k)) values_t; arguments as of ``gated_sum``."""
+        gates = torch_path.gates(query, keys, norm, self.index, alike.rows)
+        return gates * values.index_select(0, self.distinct.rows)
+
+    def turn(self, frames: Tensor, direction: Tensor) -> Tensor:
+        """(E, 3) directions, each turned by the frame of its receiver.
+
+        Args:
+            frames: (S, 3, 3) axes as rows.
+            direction: (E, 3).
+        """
+        path = cpu_products if is_compiled(frames) else torch_path
+        return path.turn(frames, direction, self.index)
+
+    def moments(self, direction: Tensor) -> Tensor:
+        """(T, 9) sums of (1 | Y1_e | Y2_e) over the edges that each distinct one stands for.
+
+        They are all that ``collect`` and ``contract`` need of (E, 3) unit vectors, and divided by
+        the number of edges of the receiver, so that sums over edges become means.
+        """
+        path = cpu_products if is_compiled(direction) else torch_path
+        shared = self.distinct
+        total = path.moments(direction, shared.rows, shared.counts.numel())
+        degree = torch.bincount(self.index[0], minlength=self.num_sites).to(total.dtype)
+        return total / degree[shared.edges.index[0], None]
 
     def collect(
-        self, sources: Tensor, weights: Tensor, direction: Tensor, num_scalars: int
+        self, sources: Tensor, weights: Tensor, moments: Tensor, num_scalars: int
     ) -> Tensor:
         """Means of (f_j w0_u | g_j w1_u Y1_e | t_j w2_u Y2_e) over the edges of each receiver.
 
         Args:
             sources: (S, n + 2 v) f, g, t.
             weights: (U, n + 2 v) w0, w1, w2.
-            direction: (E, 3) unit vectors.
+            moments: (T, 9) of the directions.
             num_scalars: n.
 
         Returns:
             (S, n + 8 v): n scalars, v values for each component of Y1, v for each of Y2.
         """
-        total = _path(sources).collect(
-            sources, weights, direction, self.index, self.length_index, num_scalars
-        )
-        return total / self._degree(total)
+        path, edges = self._products(weights)
+        return path.collect(sources, weights, moments, edges.index, edges.length_index, num_scalars)
 
     def contract(
-        self, tensors: Tensor, weights: Tensor, direction: Tensor, num_scalars: int
+        self, tensors: Tensor, weights: Tensor, moments: Tensor, num_scalars: int
     ) -> Tensor:
         """Means of (f_j w0_u | (v_j . Y1_e) w1_u / sqrt 3 | (t_j . Y2_e) w2_u / sqrt 5).
 
         Args:
             tensors: (S, n + 8 v) f, v, t as returned by ``collect``.
             weights: (U, n + 2 v) w0, w1, w2.
-            direction: (E, 3) unit vectors.
+            moments: (T, 9) of the directions.
             num_scalars: n.
 
         Returns:
             (S, n + 2 v) over the edges of each receiver.
         """
-        total = _path(tensors).contract(
-            tensors, weights, direction, self.index, self.length_index, num_scalars
+        path, edges = self._products(weights)
+        return path.contract(
+            tensors, weights, moments, edges.index, edges.length_index, num_scalars
         )
-        return total / self._degree(total)
 
-    def _degree(self, like: Tensor) -> Tensor:
-        degree = torch.bincount(self.index[0], minlength=self.num_sites)
-        return degree.to(like.dtype)[:, None]
+    def _products(self, weights: Tensor) -> tuple[ModuleType, Edges]:
+        return (cpu_products if is_compiled(weights) else torch_path), self.distinct.edges
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,16 +162,13 @@ class SharedEdges:
     """Representatives of edges that are alike.
 
     Attributes:
-        edges: T of the edges.
+        edges: K of the edges.
         rows: (E,) which of them stands for each edge.
+        counts: (K,) edges that each stands for.
+        first: (K + 1,) the first of the ``distinct`` edges that each stands for, and their number.
     """
 
     edges: Edges
     rows: Tensor
-
-
-def _path(values: Tensor) -> ModuleType:
-    """The compiled loops for ordinary tensors of the processor, plain torch for all others."""
-    in_transform = torch._C._functorch.peek_interpreter_stack() is not None
-    is_plain = values.device.type == "cpu" and values.dtype in _COMPILED_DTYPES
-    return cpu_path if is_plain and not in_transform else torch_path
+    counts: Tensor
+    first: Tensor

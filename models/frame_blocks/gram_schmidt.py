@@ -90,8 +90,7 @@ class _GramSchmidtFrames(nn.Module, ABC):
         self, h: Tensor, lengths: Tensor, surroundings: Surroundings
     ) -> tuple[Tensor, Tensor]:
         edges = surroundings.edges
-        gates, values = self.messages.of_edges(h, lengths, edges)
-        messages = gates * values.index_select(0, edges.distinct.rows)
+        messages = self.messages.of_edges(h, lengths, edges)
         terms = self._vectors(self.scalars(messages), surroundings.direction)
         vectors = terms.new_zeros(h.shape[0], 2, 3).index_add(0, edges.index[0], terms)
         lengths_of_terms = terms.detach().norm(dim=-1)

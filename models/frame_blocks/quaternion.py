@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from models.attention import Messages
+from models.edge_ops.pointwise import softplus
 from models.frame_blocks.surroundings import Surroundings
 from models.frames import quaternion_to_rotation
 from models.linear import LinearFactory
@@ -37,4 +37,4 @@ class QuaternionFrames(nn.Module):
     def forward(self, h: Tensor, lengths: Tensor, surroundings: Surroundings) -> Tensor:
         """(S, 3, 3) rotations F_INV, axes as rows, from (S, d) features."""
         messages = self.combine(self.messages(h, lengths, surroundings.edges))
-        return quaternion_to_rotation(self.quaternion(functional.softplus(h + self.norm(messages))))
+        return quaternion_to_rotation(self.quaternion(softplus(h + self.norm(messages))))

@@ -30,6 +30,4 @@ class Surroundings:
         Args:
             frames: (S, 3, 3) axes as rows.
         """
-        rows = self.edges.of_receiver(frames)
-        direction = (rows * self.direction[:, None, :]).sum(-1)
-        return dataclasses.replace(self, direction=direction)
+        return dataclasses.replace(self, direction=self.edges.turn(frames, self.direction))

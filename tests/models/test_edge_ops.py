@@ -1,159 +1,161 @@
 """Compiled sums over neighbours against plain torch: values, gradients, where each of them runs."""
 
-from collections.abc import Callable
-
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
-from torch.nn import functional
 
-from models.edge_ops import Edges, edges, torch_path
+from models.edge_ops import Edges, edges, pointwise, torch_path
+from tests.models.edge_operations import (
+    EVALUATED,
+    OPERATIONS,
+    SIZES,
+    Arguments,
+    Sizes,
+    arguments_of,
+    draw,
+    random_edges,
+)
 from tests.tolerances import EDGE_SUM_EPS
 
-S, E, T, U, F, N, V = 7, 60, 13, 11, 5, 6, 3
-ROWS = torch.arange(E) * 5 % T
+EDGES = random_edges()
 
 
-def _random_edges() -> Edges:
-    """Unsorted receivers, each at least once; sites, lengths and pairs repeat."""
-    generator = torch.Generator().manual_seed(3)
-    receiver = torch.arange(E)[torch.randperm(E, generator=generator)] % S
-    sender = torch.randint(0, S, (E,), generator=generator)
-    length_index = torch.randint(0, U, (E,), generator=generator)
-    return Edges(torch.stack((receiver, sender)), length_index, S)
+def in_plain_torch(name: str, on: Edges, sizes: Sizes, arguments: Arguments) -> Tensor:
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (edges, pointwise):
+            patch.setattr(module, "is_compiled", lambda values: False)
+        return OPERATIONS[name].run(on, sizes, *arguments)
 
 
-EDGES = _random_edges()
-
-
-def draw(*shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    generator = torch.Generator().manual_seed(sum(shape))
-    return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
-
-
-def unit(dtype: torch.dtype = torch.float64) -> Tensor:
-    return functional.normalize(draw(E, 3), dim=-1).to(dtype)
-
-
-OPERATIONS: dict[str, tuple[Callable[..., Tensor], Callable[[torch.dtype], tuple[Tensor, ...]]]] = {
-    "gather_sum": (
-        lambda on, a, b, c: on.gather_sum(a, b, c),
-        lambda dtype: (draw(S, F, dtype=dtype), draw(S, F, dtype=dtype), draw(U, F, dtype=dtype)),
-    ),
-    "gather_sum of sites": (
-        lambda on, a, b: on.gather_sum(a, b, None),
-        lambda dtype: (draw(S, F, dtype=dtype), draw(S, F, dtype=dtype) + 1),
-    ),
-    "scale_by_receiver": (
-        lambda on, a, b: on.scale_by_receiver(a, b, ROWS),
-        lambda dtype: (draw(S, F, dtype=dtype), draw(T, F, dtype=dtype)),
-    ),
-    "gated_sum": (
-        lambda on, a, b: on.gated_sum(a, b, ROWS),
-        lambda dtype: (draw(E, F, dtype=dtype), draw(T, F, dtype=dtype) + 1),
-    ),
-    "collect": (
-        lambda on, a, b, c: on.collect(a, b, c, N),
-        lambda dtype: (
-            draw(S, N + 2 * V, dtype=dtype),
-            draw(U, N + 2 * V, dtype=dtype),
-            unit(dtype),
-        ),
-    ),
-    "contract": (
-        lambda on, a, b, c: on.contract(a, b, c, N),
-        lambda dtype: (
-            draw(S, N + 8 * V, dtype=dtype),
-            draw(U, N + 2 * V, dtype=dtype),
-            unit(dtype),
-        ),
-    ),
-}
-
-
-def in_plain_torch(
-    monkeypatch: pytest.MonkeyPatch, name: str, arguments: tuple[Tensor, ...]
-) -> Tensor:
-    with monkeypatch.context() as patch:
-        patch.setattr(edges, "_path", lambda values: torch_path)
-        return OPERATIONS[name][0](EDGES, *arguments)
-
-
-def gradients(result: Tensor, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def gradients(result: Tensor, arguments: Arguments) -> tuple[Tensor, ...]:
     weights = draw(*result.shape).to(result.dtype)
     return torch.autograd.grad((result * weights).sum(), arguments)
 
 
-@pytest.mark.parametrize("name", list(OPERATIONS))
-def test_compiled_loops_equal_plain_torch(
-    name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    arguments = tuple(a.requires_grad_(True) for a in OPERATIONS[name][1](dtype))
-    result = OPERATIONS[name][0](EDGES, *arguments)
-    expected = in_plain_torch(monkeypatch, name, arguments)
+def assert_equal_to_plain_torch(name: str, on: Edges, sizes: Sizes, dtype: torch.dtype) -> None:
+    arguments = arguments_of(OPERATIONS[name], on, sizes, dtype)
+    result = OPERATIONS[name].run(on, sizes, *arguments)
+    expected = in_plain_torch(name, on, sizes, arguments)
     assert result.dtype == dtype
     pairs = [(result, expected)]
     pairs += zip(gradients(result, arguments), gradients(expected, arguments), strict=True)
-    for ours, theirs in pairs:
-        error = float((ours - theirs).detach().abs().max() / theirs.detach().abs().max())
-        assert error < EDGE_SUM_EPS * torch.finfo(dtype).eps, f"{name} off by {error:.1e}"
+    for number, (ours, theirs) in enumerate(pairs):
+        assert ours.shape == theirs.shape
+        if theirs.numel():
+            scale = max(float(theirs.detach().abs().max()), torch.finfo(dtype).eps)
+            error = float((ours - theirs).detach().abs().max()) / scale
+            bound = EDGE_SUM_EPS * torch.finfo(dtype).eps
+            assert error < bound, f"{name}, part {number}: off by {error:.1e}"
 
 
 @pytest.mark.parametrize("name", list(OPERATIONS))
-def test_compiled_loops_take_strided_tensors(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = OPERATIONS[name][1](torch.float64)
-    strided = tuple(a.T.contiguous().T for a in arguments)
-    assert not strided[0].is_contiguous()
-    result = OPERATIONS[name][0](EDGES, *strided)
-    assert torch.equal(result, OPERATIONS[name][0](EDGES, *arguments))
+def test_compiled_loops_equal_plain_torch(name: str, dtype: torch.dtype) -> None:
+    assert_equal_to_plain_torch(name, EDGES, SIZES, dtype)
+
+
+@pytest.mark.parametrize("name", list(EVALUATED))  # statistics of a few edges are ill-conditioned
+@given(data=st.data())
+def test_any_shape_equals_plain_torch(name: str, data: st.DataObject) -> None:
+    sites = data.draw(st.integers(1, 5))
+    channels = st.integers(1, 17)
+    sizes = Sizes(
+        sites,
+        data.draw(st.integers(sites, 30)),
+        data.draw(st.integers(1, 4)),
+        *(data.draw(channels) for _ in range(3)),
+    )
+    assert_equal_to_plain_torch(name, random_edges(sizes), sizes, torch.float64)
+
+
+@pytest.mark.parametrize("name", list(EVALUATED))
+@pytest.mark.parametrize("num", [0, 1])
+def test_batches_of_no_edge_and_of_one(name: str, num: int) -> None:
+    sizes = SIZES._replace(sites=num, edges=num, lengths=1)
+    assert_equal_to_plain_torch(name, random_edges(sizes), sizes, torch.float64)
+
+
+@pytest.mark.parametrize("name", list(OPERATIONS))
+def test_compiled_loops_take_strided_tensors(name: str) -> None:
+    arguments = arguments_of(OPERATIONS[name], EDGES)
+    strided = [torch.stack((a, -a), -1)[..., 0] for a in arguments]
+    assert not any(a.is_contiguous() for a in strided)
+    result = OPERATIONS[name].run(EDGES, SIZES, *strided)
+    assert torch.equal(result, OPERATIONS[name].run(EDGES, SIZES, *arguments))
 
 
 @pytest.mark.parametrize("name", list(OPERATIONS))
 def test_gradients_by_differences(name: str) -> None:
-    arguments = tuple(a.requires_grad_(True) for a in OPERATIONS[name][1](torch.float64))
-    operation = OPERATIONS[name][0]
-    assert torch.autograd.gradcheck(lambda *a: operation(EDGES, *a), arguments)
+    arguments = arguments_of(OPERATIONS[name], EDGES)
+    assert torch.autograd.gradcheck(lambda *a: OPERATIONS[name].run(EDGES, SIZES, *a), arguments)
 
 
-@pytest.mark.parametrize("name", list(OPERATIONS))
+@pytest.mark.parametrize("name", list(EVALUATED))
 def test_transforms_fall_back_to_plain_torch(name: str) -> None:
-    operation, draw_arguments = OPERATIONS[name]
-    first, *rest = draw_arguments(torch.float64)
+    first, *rest = (a.detach() for a in arguments_of(OPERATIONS[name], EDGES))
     many = torch.stack((first, 2 * first))
-    mapped = torch.func.vmap(lambda a: operation(EDGES, a, *rest))(many)
+    run = OPERATIONS[name].run
+    mapped = torch.func.vmap(lambda a: run(EDGES, SIZES, a, *rest))(many)
     for index in range(2):
-        expected = operation(EDGES, many[index], *rest)
+        expected = run(EDGES, SIZES, many[index], *rest)
         error = float((mapped[index] - expected).abs().max() / expected.abs().max())
         assert error < EDGE_SUM_EPS * torch.finfo(torch.float64).eps, f"off by {error:.1e}"
 
 
+@pytest.mark.parametrize("name", list(OPERATIONS))
+def test_what_is_no_number_stays_visible(name: str) -> None:
+    first, *rest = (a.detach() for a in arguments_of(OPERATIONS[name], EDGES))
+    first[0] = torch.nan
+    for result in (
+        OPERATIONS[name].run(EDGES, SIZES, first, *rest),
+        in_plain_torch(name, EDGES, SIZES, (first, *rest)),
+    ):
+        assert result.isnan().any()
+
+
 def test_plain_torch_is_differentiable_twice() -> None:
-    index, length_index = EDGES.index, EDGES.length_index
-    arguments = [a.requires_grad_(True) for a in OPERATIONS["collect"][1](torch.float64)]
+    shared = EDGES.distinct.edges
+    arguments = arguments_of(OPERATIONS["collect"], EDGES)
     assert torch.autograd.gradgradcheck(
-        lambda *a: torch_path.collect(*a, index, length_index, N), arguments, fast_mode=True
+        lambda *a: torch_path.collect(*a, shared.index, shared.length_index, SIZES.scalars),
+        arguments,
+        fast_mode=True,
     )
 
 
-def test_second_derivatives_of_compiled_loops_are_refused() -> None:
-    arguments = [a.requires_grad_(True) for a in OPERATIONS["collect"][1](torch.float64)]
-    result = EDGES.collect(*arguments, N).square().sum()
+@pytest.mark.parametrize("name", list(OPERATIONS))
+def test_second_derivatives_of_compiled_loops_are_refused(name: str) -> None:
+    arguments = arguments_of(OPERATIONS[name], EDGES)
+    result = OPERATIONS[name].run(EDGES, SIZES, *arguments).square().sum()
     (first,) = torch.autograd.grad(result, arguments[0], create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable"):
         first.sum().backward()
 
 
 def test_distinct_edges_stand_for_those_that_are_alike() -> None:
-    edges = Edges(EDGES.index[:, ROWS], EDGES.length_index[ROWS] % 2, S)
-    keys = torch.cat((edges.index, edges.length_index[None]))
-    for shared, rows_of_key in ((edges.distinct, 3), (edges.pairs, 2)):
+    rows = torch.arange(SIZES.edges) * 5 % 13
+    copies = Edges(EDGES.index[:, rows], EDGES.length_index[rows] % 2, SIZES.sites)
+    keys = torch.cat((copies.index, copies.length_index[None]))
+    for shared, rows_of_key in ((copies.distinct, 3), (copies.pairs, 2)):
         chosen = torch.cat((shared.edges.index, shared.edges.length_index[None]))
         assert torch.equal(chosen[:rows_of_key, shared.rows], keys[:rows_of_key])
         different = {tuple(key) for key in keys[:rows_of_key].T.tolist()}
-        assert shared.edges.index.shape[1] == len(different) < edges.index.shape[1]
+        assert shared.edges.index.shape[1] == len(different) < copies.index.shape[1]
+        assert torch.equal(shared.counts, torch.bincount(shared.rows))
+
+
+def test_pairs_know_the_distinct_edges_that_they_stand_for() -> None:
+    pairs, distinct = EDGES.pairs, EDGES.distinct
+    assert pairs.first[0] == 0
+    assert pairs.first[-1] == distinct.counts.numel()
+    for k, (first, stop) in enumerate(zip(pairs.first[:-1], pairs.first[1:], strict=True)):
+        members = distinct.edges.index[:, first:stop]
+        assert (members == pairs.edges.index[:, k, None]).all()
+        assert distinct.counts[first:stop].sum() == pairs.counts[k]
 
 
 def test_edges_without_copies_stand_for_themselves() -> None:
-    own = torch.arange(E)
-    shared = Edges(EDGES.index, own, S).distinct
+    own = torch.arange(SIZES.edges)
+    shared = Edges(EDGES.index, own, SIZES.sites).distinct
     assert torch.equal(shared.edges.length_index[shared.rows], own)
