@@ -60,7 +60,7 @@ def accuracy_table(
         known = ", ".join(label.name for label in model.labels)
         raise ValueError(f"the checkpoint has no label {sorted(unknown)[0]!r}; it has {known}")
     info = TrainingInfo.of(model)
-    fold = info.test_fold
+    fold = info.held_out_fold
     chosen = [label for label in model.labels if labels is None or label.name in labels]
     table = []
     for label in chosen:

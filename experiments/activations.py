@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from experiments.mapped import dense_layers
+from experiments.training_data import training_split
 from experiments.training_info import TrainingInfo
 from models.datasets import load_dataset
 from models.model import CrystalModel
@@ -34,7 +35,7 @@ def training_activations(
     info = TrainingInfo.of(model)
     dataset = load_dataset(model.labels[0].dataset)
     info.check_data(dataset)
-    train = dataset.split(info.test_fold).train
+    train = training_split(dataset, info.test_fold, has_validation=True).train
     chosen = keyed_generator(seed, "activations", "crystals").permutation(train)[:num_crystals]
     graphs = [model.graph(dataset.crystals[index]) for index in chosen]
     batches = list(model.batches(graphs))

@@ -21,7 +21,7 @@ from experiments.baseline import extra_trees
 from experiments.crossval_config import CrossvalRun
 from experiments.output import write_atomic
 from experiments.training_config import TrainConfig
-from experiments.training_data import TrainingData
+from experiments.training_data import TrainingData, training_split
 from experiments.training_job import load_data, train
 from experiments.wbm import OutOfDistribution, load_out_of_distribution
 from models.checkpoint import load_checkpoint
@@ -119,10 +119,8 @@ def baseline_part(config: TrainConfig, directory: Path, wbm: Path | None) -> Par
 
 def trained_on(dataset: Dataset, config: TrainConfig) -> NDArray[np.int64]:
     """(T,) indices of the crystals of a data set that a configuration trains on."""
-    split = dataset.split(config.test_fold)
-    if config.validation == "none":
-        return np.union1d(split.train, split.validation)
-    return split.train
+    has_validation = config.validation != "none"
+    return training_split(dataset, config.test_fold, has_validation=has_validation).train
 
 
 def _test_predictions(model: CrystalModel, data: TrainingData) -> dict[str, Part]:

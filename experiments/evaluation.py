@@ -32,7 +32,7 @@ class HeldOut:
         ids: (B,) crystal ids.
         truth: (B,) label values in the label's unit.
         batches: graphs of all B crystals in order.
-        test_fold: the fold that the checkpoint has not seen.
+        test_fold: the fold that the checkpoint has not seen; None if it has seen all.
         data_sha256: data set name to hash.
         split: where they come from.
     """
@@ -41,7 +41,7 @@ class HeldOut:
     ids: tuple[str, ...]
     truth: NDArray[np.float64]
     batches: tuple[GraphBatch, ...]
-    test_fold: int
+    test_fold: int | None
     data_sha256: dict[str, str]
     split: SplitName = "test"
 
@@ -70,7 +70,7 @@ def load_held_out(
         ValueError: if the checkpoint does not tell which crystals these are.
     """
     label, info = model.labels[0], TrainingInfo.of(model)
-    dataset, fold = load_dataset(label.dataset), info.test_fold
+    dataset = load_dataset(label.dataset)
     info.check_data(dataset)
     chosen = split_crystals(dataset, info, split)[:limit]
     graphs = []
@@ -82,7 +82,7 @@ def load_held_out(
         tuple(dataset.ids[i] for i in chosen),
         dataset.labels[label.name][chosen],
         tuple(model.batches(graphs)),
-        fold,
+        info.test_fold,
         {label.dataset: dataset.sha256},
         split,
     )
@@ -97,18 +97,19 @@ def split_crystals(dataset: Dataset, info: TrainingInfo, split: SplitName) -> ND
         split: which crystals.
 
     Raises:
-        ValueError: if the checkpoint does not state its validation fold, or has none.
+        ValueError: if the checkpoint holds nothing out, does not state its validation fold, or has
+            none.
     """
     if split == "test":
-        return dataset.split(info.test_fold).test
+        return dataset.split(info.held_out_fold).test
     if "validation_fold" not in info.model_fields_set:
         raise ValueError(
             f"split {split!r}: the checkpoint does not state its validation fold, so its training "
             "crystals are not known"
         )
     if split == "train":
-        folds = (info.test_fold, info.validation_fold)
-        return np.flatnonzero(~np.isin(dataset.folds, [fold for fold in folds if fold is not None]))
+        held_out = [f for f in (info.test_fold, info.validation_fold) if f is not None]
+        return np.flatnonzero(~np.isin(dataset.folds, held_out))
     if info.validation_fold is None:
         raise ValueError(
             "split 'validation': the checkpoint has no validation fold, it was trained on all "

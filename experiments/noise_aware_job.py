@@ -37,9 +37,11 @@ def fine_tune_config(
 
     Raises:
         CheckpointError: if the checkpoint cannot be read.
-        ValueError: if it does not tell how it was trained, or a value is refused.
+        ValueError: if it does not tell how it was trained, holds no crystals out, or a value is
+            refused.
     """
-    stored = TrainingInfo.of(load_checkpoint(checkpoint)).record.get("config", {})
+    info = TrainingInfo.of(load_checkpoint(checkpoint))
+    stored = {**info.record.get("config", {}), "test_fold": info.held_out_fold}
     known = {name: value for name, value in stored.items() if name in TrainConfig.model_fields}
     weights = checkpoint_bytes(checkpoint)[WEIGHTS_FILE]
     own = {

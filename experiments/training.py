@@ -298,10 +298,11 @@ class TrainingRun:
             if len(indices):
                 for name, error in self.label_errors(self.state.best, indices).items():
                     metrics[name][f"{part}_mae"] = error
-        has_validation = len(self.data.validation) > 0
+        fold = self.config.test_fold
+        has_validation = fold is not None and len(self.data.validation) > 0
         return {
-            "test_fold": self.config.test_fold,
-            "validation_fold": (self.config.test_fold + 1) % NUM_FOLDS if has_validation else None,
+            "test_fold": fold,
+            "validation_fold": (fold + 1) % NUM_FOLDS if has_validation else None,
             "fold_rule": FOLD_RULE_VERSION,
             "best_epoch": self.state.best_epoch,
             "frame_fallbacks": self.data.num_frame_fallbacks,

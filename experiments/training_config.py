@@ -54,8 +54,8 @@ class TrainConfig(BaseModel):
     """Further labels, trained as extra heads."""
     target_weight: float = Field(default=1.0, gt=0)
     """Weight of the target's errors in the loss; auxiliary labels have weight 1."""
-    test_fold: int = Field(default=0, ge=0, le=4)
-    """Held-out fold."""
+    test_fold: int | None = Field(default=0, ge=0, le=4)
+    """Held-out fold; None trains on everything."""
     validation: Literal["next_fold", "none"] = "next_fold"
     """The fold after the held-out one chooses the checkpoint; or it is trained on as well (80 % of
     all crystals), and the weights of the last epoch are kept."""
@@ -87,6 +87,12 @@ class TrainConfig(BaseModel):
         names = [spec.label for spec in self.label_specs]
         if len(set(names)) < len(names):
             raise ValueError(f"labels must have different names, got {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
+    def _everything_is_everything(self) -> Self:
+        if self.test_fold is None and self.validation != "none":
+            raise ValueError("training on everything leaves no fold to validate on")
         return self
 
     @model_validator(mode="after")

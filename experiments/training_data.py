@@ -74,7 +74,7 @@ class TrainingData:
 def load_training_data(
     specs: Sequence[LabelSpec],
     settings: GraphSettings,
-    test_fold: int,
+    test_fold: int | None,
     on_graph: Callable[[int], None] = lambda total: None,
     *,
     network: NetworkConfig | None = None,
@@ -87,7 +87,7 @@ def load_training_data(
     Args:
         specs: labels; the first one is the target.
         settings: of the graphs.
-        test_fold: held-out fold, 0 to 4.
+        test_fold: held-out fold, 0 to 4; None trains on everything.
         on_graph: called with the total number of crystals after every graph.
         network: variant that the graphs are for; None for the default one.
         has_validation: the fold after the held-out one validates; False trains on it as well.
@@ -99,9 +99,10 @@ def load_training_data(
     offsets = dict(zip(names, np.cumsum([0, *map(len, datasets.values())])[:-1], strict=True))
     total = sum(map(len, datasets.values()))
 
-    splits = {name: datasets[name].split(test_fold) for name in names}
-    if not has_validation:
-        splits = {name: without_validation(split) for name, split in splits.items()}
+    splits = {
+        name: training_split(datasets[name], test_fold, has_validation=has_validation)
+        for name in names
+    }
     parts = {
         part: np.concatenate([getattr(splits[name], part) + offsets[name] for name in names])
         for part in ("train", "validation", "test")
@@ -141,10 +142,21 @@ def load_training_data(
     )
 
 
-def without_validation(split: Split) -> Split:
-    """The split whose validation crystals are trained on."""
-    train = np.union1d(split.train, split.validation)
-    return Split(train, split.validation[:0], split.test)
+def training_split(dataset: Dataset, test_fold: int | None, *, has_validation: bool) -> Split:
+    """The crystals of a data set that are trained on, and those that are not.
+
+    Args:
+        dataset: one of those that are trained on.
+        test_fold: held-out fold, 0 to 4; None trains on everything.
+        has_validation: the fold after the held-out one validates; False trains on it as well.
+    """
+    none = np.arange(0)
+    if test_fold is None:
+        return Split(np.arange(len(dataset)), none, none)
+    split = dataset.split(test_fold)
+    if has_validation:
+        return split
+    return Split(np.union1d(split.train, split.validation), none, split.test)
 
 
 def _fit(spec: LabelSpec, dataset: Dataset, train: NDArray[np.int64]) -> Label:

@@ -16,8 +16,8 @@ class TrainingInfo(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    test_fold: int = Field(ge=0, lt=NUM_FOLDS)
-    """Fold that was not trained on."""
+    test_fold: int | None = Field(ge=0, lt=NUM_FOLDS)
+    """Fold that was not trained on; None if everything was."""
     validation_fold: int | None = Field(default=None, ge=0, lt=NUM_FOLDS)
     """Fold that chose the checkpoint; None if it was trained on as well."""
     fold_rule: int
@@ -42,6 +42,20 @@ class TrainingInfo(BaseModel):
                 f"{FOLD_RULE_VERSION}: its held-out crystals are not known"
             )
         return info
+
+    @property
+    def held_out_fold(self) -> int:
+        """Fold that was not trained on.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        if self.test_fold is None:
+            raise ValueError(
+                "the checkpoint was trained on everything: it can predict, but no crystals are "
+                "held out to test it on"
+            )
+        return self.test_fold
 
     @property
     def data_sha256(self) -> dict[str, str]:

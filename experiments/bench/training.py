@@ -124,7 +124,7 @@ def sample_data(model: CrystalModel, count: int) -> TrainingData:
         model: gives data sets, labels and graph settings.
         count: number of crystals.
     """
-    fold = TrainingInfo.of(model).test_fold
+    fold = TrainingInfo.of(model).held_out_fold
     datasets = {label.dataset: load_dataset(label.dataset) for label in model.labels}
     pool = [(name, i) for name, data in datasets.items() for i in data.split(fold).train]
     chosen = [pool[k] for k in np.linspace(0, len(pool) - 1, count).astype(int)]

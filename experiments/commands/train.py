@@ -16,6 +16,10 @@ def train(
     out: Out,
     training: TrainingOptions,
     test_fold: Annotated[int, typer.Option(min=0, max=4, help="Held-out fold.")] = 0,
+    everything: Annotated[
+        bool,
+        typer.Option("--everything", help="Train on all crystals; none is left to test on."),
+    ] = False,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write TensorBoard event files as well.")
     ] = False,
@@ -30,7 +34,8 @@ def train(
     from experiments.distributed import is_first_process, launched_processes
     from experiments.training_job import train as run_training
 
-    config = training.config(processes=launched_processes(), test_fold=test_fold, seed=seed)
+    held_out = {"test_fold": None, "validation": "none"} if everything else {"test_fold": test_fold}
+    config = training.config(processes=launched_processes(), seed=seed, **held_out)
     run_training(config, out, has_tensorboard=tensorboard)
     if is_first_process():
         console.print(f"checkpoint: {out}")

@@ -19,6 +19,7 @@ from experiments.training_log import METRICS_FILE, TensorBoardLog, count_epochs
 from experiments.training_network import parameter_groups
 from experiments.training_schedule import cosine, one_cycle
 from models import GraphSettings, NetworkConfig, load_checkpoint
+from models.datasets import load_dataset
 from photonic.linear import photonic_linear
 from tests.tolerances import BRAIN_FLOAT_LOSS
 
@@ -208,6 +209,27 @@ def test_without_validation_all_other_folds_are_trained_on_and_the_last_epoch_is
     assert set(info["metrics"]["n"]) == {"test_mae"}
     for name, value in model.network.state_dict().items():
         assert torch.equal(value, run.state.averaged[name])
+
+
+def test_everything_is_trained_on_and_nothing_is_held_out(tmp_path: Path) -> None:
+    specs = [LabelSpec.parse("dielectric:n")]
+    data = load_training_data(specs, CONFIG.graph, None)
+    assert np.array_equal(data.train, np.arange(len(load_dataset("dielectric"))))
+    assert len(data.validation) == len(data.test) == 0
+    everything = {"auxiliary": (), "validation": "none", "test_fold": None, "epochs": 1}
+    run = TrainingRun(
+        CONFIG.model_copy(update=everything), dataclasses.replace(data, train=data.train[:16])
+    )
+    run.fit(tmp_path, ignore)
+    info = run.info({})
+    assert info["test_fold"] is None
+    assert info["validation_fold"] is None
+    assert info["metrics"] == {"n": {}}
+
+
+def test_everything_leaves_no_fold_to_validate_on() -> None:
+    with pytest.raises(ValueError, match="leaves no fold to validate on"):
+        TrainConfig(**{**dict(CONFIG), "test_fold": None})
 
 
 def test_cosine_warms_up_for_a_twentieth() -> None:

@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from experiments.evaluation import load_held_out
+from experiments.accuracy import accuracy_table
+from experiments.evaluation import load_held_out, split_crystals
 from experiments.training_info import TrainingInfo
 from models import CrystalModel
+from models.datasets import load_dataset
 
 
 def with_info(model: CrystalModel, **changes: Any) -> CrystalModel:
@@ -35,3 +37,14 @@ def test_another_fold_rule_is_refused(model: CrystalModel) -> None:
 def test_a_fold_that_does_not_exist_is_refused(model: CrystalModel, fold: object) -> None:
     with pytest.raises(ValueError, match="test_fold"):
         load_held_out(with_info(model, test_fold=fold), limit=1)
+
+
+def test_a_checkpoint_of_everything_has_nothing_to_be_tested_on(model: CrystalModel) -> None:
+    seen_all = with_info(model, test_fold=None, validation_fold=None)
+    with pytest.raises(ValueError, match="no crystals are held out"):
+        load_held_out(seen_all, limit=1)
+    with pytest.raises(ValueError, match="no crystals are held out"):
+        accuracy_table(seen_all)
+    dataset = load_dataset("dielectric")
+    chosen = split_crystals(dataset, TrainingInfo.of(seen_all), "train")
+    assert len(chosen) == len(dataset)
