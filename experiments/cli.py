@@ -24,6 +24,7 @@ from experiments.commands.design import design
 from experiments.commands.diff import diff
 from experiments.commands.draw import draw
 from experiments.commands.drift import drift
+from experiments.commands.elsewhere import elsewhere
 from experiments.commands.export import export
 from experiments.commands.finetune import finetune
 from experiments.commands.import_chip import import_chip
@@ -74,6 +75,7 @@ app.command()(sweep)
 app.command()(symmetry)
 app.command()(train)
 app.command()(crossval)
+app.command()(elsewhere)
 app.command()(ablation)
 app.command()(export)
 app.command()(verify)

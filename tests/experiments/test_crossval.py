@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import signal
@@ -32,6 +31,7 @@ from models import CrystalModel, GraphSettings, NetworkConfig, load_checkpoint
 from models.crystal import Crystal
 from models.datasets import DatasetError, load_dataset
 from models.noop import is_frame_idle
+from tests.experiments.wbm_file import wbm_file
 
 TRAINING = TrainConfig(
     target=LabelSpec.parse("dielectric:n"),
@@ -142,21 +142,6 @@ def test_predictions_for_other_crystals_are_refused(result: tuple[Path, Scores])
     networks[1, 0]["labels"]["n"]["ids"][0] = "another"
     with pytest.raises(ValueError, match="not for its crystals"):
         score(CONFIG, Parts(networks, baselines), {"dielectric": load_dataset("dielectric")}, None)
-
-
-def wbm_file(path: Path, crystals: list[Crystal], values: list[float]) -> Path:
-    records = [
-        {
-            "id": f"wbm-{number}",
-            "z": crystal.numbers.tolist(),
-            "cell": crystal.lattice.ravel().tolist(),
-            "x": crystal.frac_coords.ravel().tolist(),
-            "efc": value,
-        }
-        for number, (crystal, value) in enumerate(zip(crystals, values, strict=True))
-    ]
-    path.write_bytes(gzip.compress(json.dumps({"meta": {}, "records": records}).encode()))
-    return path
 
 
 def test_crystals_from_elsewhere_with_known_formulas_are_named(
