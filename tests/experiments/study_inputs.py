@@ -27,7 +27,13 @@ from photonic import load_hardware
 HERE = Workers(block=2)
 """In this process, two chips a task."""
 _ROOT = Path(__file__).parent.parent.parent
-_PROGRAM = "from experiments.cli import main; main()"
+_PROGRAM = """
+import signal
+from experiments.cli import main
+# A shell starts what it runs in the background without this, and children inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
 
 
 @cache
