@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,13 +29,49 @@ from photonic.impairments.loss import arm_losses, edge_losses, insertion_losses
 from photonic.impairments.phase_noise import phase_noise
 from photonic.layout import MeshLayout
 from photonic.mesh_errors import MeshErrors
-from photonic.randomness import keyed_generator
+from photonic.randomness import keyed_generator, stream_key
+from photonic.streams import Draws, KeyedStreams
 from photonic.threads import call_all
+
+# Shapes: T meshes, S shifters of a mesh.
 
 _Draw = NDArray[np.float64] | None
 
 SMALLEST_SHARE = 16_384
 """Shifters from which effects are drawn on several threads."""
+
+
+class Meshes(NamedTuple):
+    """Meshes of one wiring that are drawn together."""
+
+    names: tuple[str, ...]
+    """Names, each with its own draws."""
+    counts: tuple[int, ...]
+    """Meshes of each name, T in all."""
+    layout: MeshLayout | None
+    """Wiring; None for isolated attenuators."""
+    num_shifters: int
+    """S, phase shifters per mesh."""
+
+    @property
+    def num_meshes(self) -> int:
+        """T, meshes of all names."""
+        return sum(self.counts)
+
+    @property
+    def shifter_shape(self) -> tuple[int, int]:
+        """T and S."""
+        return self.num_meshes, self.num_shifters
+
+    @property
+    def mzi_shape(self) -> tuple[int, int]:
+        """T and the number of MZIs of a mesh; an attenuator is one MZI."""
+        mzis = self.num_shifters // 2 if self.layout is None else self.layout.num_mzis
+        return self.num_meshes, mzis
+
+
+_Mesh = str | Meshes
+"""Whose draws are meant: one mesh or one batch of meshes by name, or several names together."""
 
 
 @dataclass(frozen=True)
@@ -89,64 +126,93 @@ class Chip:
         Returns:
             float64 tensors.
         """
-        shifters = (*batch_shape, num_shifters)
-        mzis = (*batch_shape, num_shifters // 2 if layout is None else layout.num_mzis)
-        effects: dict[str, Callable[[], _Draw]] = {
-            "gamma": lambda: self._drive_factors(mesh, shifters),
-            "stuck": lambda: self.failures(mesh, shifters),
-            "insertion_loss_db": lambda: self.insertion_losses(mesh, mzis),
-            "offset": lambda: self._offsets(mesh, layout, shifters, shot),
-            "coupler_error": lambda: self.coupler_errors(mesh, mzis),
-            "arm_loss_db": lambda: self._arm_losses(mesh, layout, mzis),
+        meshes = Meshes((mesh,), (math.prod(batch_shape),), layout, num_shifters)
+        (errors,) = self.joint_errors([meshes], shot)
+        parts = {effect: getattr(errors, effect) for effect in self._effects}
+        return MeshErrors(
+            **{
+                effect: None if part is None else part.reshape(*batch_shape, *part.shape[1:])
+                for effect, part in parts.items()
+            }
+        )
+
+    def joint_errors(self, groups: Sequence[Meshes], shot: int = 0) -> list[MeshErrors]:
+        """All errors of several groups of meshes, those of ``mesh_errors`` for each name.
+
+        Args:
+            groups: meshes of one wiring each.
+            shot: index of the shot.
+
+        Returns:
+            For each group float64 tensors of batch shape (T,), name after name.
+        """
+        effects = self._effects
+        tasks = [partial(draw, meshes, shot) for meshes in groups for draw in effects.values()]
+        num_shifters = sum(math.prod(meshes.shifter_shape) for meshes in groups)
+        # Of two threads each draws half of the groups, or of one the factors and the offsets.
+        draws = call_all(tasks, grain=len(tasks) if num_shifters < SMALLEST_SHARE else 1)
+        tensors = [None if draw is None else torch.from_numpy(draw) for draw in draws]
+        size = len(effects)
+        parts = (tensors[first : first + size] for first in range(0, len(tensors), size))
+        return [MeshErrors(**dict(zip(effects, part, strict=True))) for part in parts]
+
+    @property
+    def _effects(self) -> dict[str, Callable[[Meshes, int], _Draw]]:
+        """What draws each field of the errors of some meshes in a shot."""
+        return {
+            "gamma": lambda meshes, _: self._drive_factors(meshes, meshes.shifter_shape),
+            "stuck": lambda meshes, _: self.failures(meshes, meshes.shifter_shape),
+            "insertion_loss_db": lambda meshes, _: self.insertion_losses(meshes, meshes.mzi_shape),
+            "offset": self._offsets,
+            "coupler_error": lambda meshes, _: self.coupler_errors(meshes, meshes.mzi_shape),
+            "arm_loss_db": lambda meshes, _: self._arm_losses(meshes),
         }
-        # Of two threads one draws the factors and the other the offsets, which take longest.
-        is_small = math.prod(shifters) < SMALLEST_SHARE
-        draws = call_all(list(effects.values()), grain=len(effects) if is_small else 1)
-        tensors = (None if draw is None else torch.from_numpy(draw) for draw in draws)
-        return MeshErrors(**dict(zip(effects, tensors, strict=True)))
 
     @cached_property
     def _ages(self) -> bool:
         """True if anything changes with time; asked once, not for every mesh."""
         return self.hardware.has_drift
 
-    def _drive_factors(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
+    def _drive_factors(self, mesh: _Mesh, shape: tuple[int, ...]) -> _Draw:
         return _product((self.gamma_factors(mesh, shape), self.ageing(mesh, shape)))
 
-    def _offsets(
-        self, mesh: str, layout: MeshLayout | None, shape: tuple[int, ...], shot: int
-    ) -> _Draw:
-        is_attenuator = layout is None
+    def _offsets(self, meshes: Meshes, shot: int) -> _Draw:
+        shape, is_attenuator = meshes.shifter_shape, meshes.layout is None
         return _sum(
             (
-                self.bias(mesh, shape, is_attenuator=is_attenuator),
-                self.drift(mesh, shape[:-1], shape[-1]),
-                self.static_phase_noise(mesh, shape),
-                self.attenuator_noise(mesh, shape) if is_attenuator else None,
-                self.shot_phase_noise(mesh, shape, shot),
+                self.bias(meshes, shape, is_attenuator=is_attenuator),
+                self.drift(meshes, shape[:-1], shape[-1]),
+                self.static_phase_noise(meshes, shape),
+                self.attenuator_noise(meshes, shape) if is_attenuator else None,
+                self.shot_phase_noise(meshes, shape, shot),
             )
         )
 
-    def _arm_losses(self, mesh: str, layout: MeshLayout | None, shape: tuple[int, ...]) -> _Draw:
+    def _arm_losses(self, meshes: Meshes) -> _Draw:
+        layout, shape = meshes.layout, meshes.mzi_shape
         edges = None if layout is None else edge_losses(layout, self.hardware.edge_loss_db)
-        return _sum((self.arm_losses(mesh, shape), _broadcast(edges, shape[:-1])))
+        return _sum((self.arm_losses(meshes, shape), _broadcast(edges, shape[:-1])))
 
-    def gamma_factors(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
+    def gamma_factors(self, mesh: _Mesh, shape: tuple[int, ...]) -> _Draw:
         """``shape`` factors on the driven phases; see ``impairments.gamma``."""
         return self._drawn(gamma_factors, (self.hardware.gamma_spread,), shape, mesh, "gamma")
 
-    def ageing(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
+    def ageing(self, mesh: _Mesh, shape: tuple[int, ...]) -> _Draw:
         """``shape`` factors on the driven phases of aged heaters; see ``drift``."""
         if not self._ages:
             return None
+        if isinstance(mesh, Meshes):
+            return _by_name(mesh, self.ageing, shape)
         key = self.hardware, self.seed, self.index, mesh
         return ageing_factors(*key, shape[:-1], shape[-1], self.time_s)
 
-    def failures(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
+    def failures(self, mesh: _Mesh, shape: tuple[int, ...]) -> _Draw:
         """``shape`` [rad] driven phases of failed shifters; see ``impairments.failures``."""
         hardware = self.hardware
         if not hardware.failure_probability:
             return None
+        if isinstance(mesh, Meshes):
+            return _by_name(mesh, self.failures, shape)
         return failed_phases(
             hardware.stuck_probability,
             hardware.dead_probability,
@@ -156,7 +222,7 @@ class Chip:
             self.generator(mesh, "failure"),
         )
 
-    def bias(self, mesh: str, shape: tuple[int, ...], *, is_attenuator: bool = False) -> _Draw:
+    def bias(self, mesh: _Mesh, shape: tuple[int, ...], *, is_attenuator: bool = False) -> _Draw:
         """``shape`` [rad] bias before or after calibration; see ``impairments.bias``."""
         hardware = self.hardware
         if is_attenuator and not hardware.is_attenuator_biased:
@@ -165,28 +231,31 @@ class Chip:
             return self._drawn(bias_residual, (hardware.bias_residual_rad,), shape, mesh, "bias")
         return self._drawn(uncalibrated_bias, (hardware.bias_range_rad,), shape, mesh, "bias")
 
-    def drift(self, mesh: str, batch_shape: tuple[int, ...], num_shifters: int) -> _Draw:
+    def drift(self, mesh: _Mesh, batch_shape: tuple[int, ...], num_shifters: int) -> _Draw:
         """(``batch_shape``, ``num_shifters``) [rad] drift since the calibration; see ``drift``."""
         if not self._ages:
             return None
+        if isinstance(mesh, Meshes):
+            shape = *batch_shape, num_shifters
+            return _by_name(mesh, lambda name, part: self.drift(name, part[:-1], part[-1]), shape)
         key = self.hardware, self.seed, self.index, mesh
         return phase_drift(*key, batch_shape, num_shifters, self.time_s)
 
-    def static_phase_noise(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
+    def static_phase_noise(self, mesh: _Mesh, shape: tuple[int, ...]) -> _Draw:
         """``shape`` [rad] phase errors of this chip; see ``impairments.phase_noise``."""
         return self._drawn(phase_noise, (self.hardware.phase_noise_rad,), shape, mesh, "phase")
 
-    def attenuator_noise(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
+    def attenuator_noise(self, mesh: _Mesh, shape: tuple[int, ...]) -> _Draw:
         """``shape`` [rad] further phase errors of attenuators; see ``impairments.attenuator``."""
         figures = (self.hardware.attenuator_noise_rad,)
         return self._drawn(attenuator_noise, figures, shape, mesh, "attenuator")
 
-    def shot_phase_noise(self, mesh: str, shape: tuple[int, ...], shot: int) -> _Draw:
+    def shot_phase_noise(self, mesh: _Mesh, shape: tuple[int, ...], shot: int) -> _Draw:
         """``shape`` [rad] phase errors of one shot; see ``impairments.phase_noise``."""
         figures = (self.hardware.shot_phase_noise_rad,)
         return self._drawn(phase_noise, figures, shape, mesh, "shot", shot)
 
-    def coupler_errors(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
+    def coupler_errors(self, mesh: _Mesh, shape: tuple[int, ...]) -> _Draw:
         """(``shape``, 2) [rad] coupler angle errors (a, b); see ``impairments.coupler``."""
         hardware = self.hardware
         offset = hardware.coupler_offset_rad + dispersion_offset(
@@ -195,12 +264,12 @@ class Chip:
         figures = hardware.coupler_sigma_rad, offset
         return self._drawn(coupler_errors, figures, shape, mesh, "coupler")
 
-    def insertion_losses(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
+    def insertion_losses(self, mesh: _Mesh, shape: tuple[int, ...]) -> _Draw:
         """``shape`` [dB] losses of the MZIs; see ``impairments.loss``."""
         figures = self.hardware.insertion_loss_db, self.hardware.insertion_loss_std_db
         return self._drawn(insertion_losses, figures, shape, mesh, "loss")
 
-    def arm_losses(self, mesh: str, shape: tuple[int, ...]) -> _Draw:
+    def arm_losses(self, mesh: _Mesh, shape: tuple[int, ...]) -> _Draw:
         """(``shape``, 3, 2) [dB] losses of the arm sections; see ``impairments.loss``."""
         figures = self.hardware.arm_loss_db, self.hardware.arm_loss_std_db
         return self._drawn(arm_losses, figures, shape, mesh, "arm_loss")
@@ -210,10 +279,30 @@ class Chip:
         draw: Callable[..., _Draw],
         figures: tuple[float, ...],
         shape: tuple[int, ...],
-        *key: str | int,
+        mesh: _Mesh,
+        effect: str,
+        *key: int,
     ) -> _Draw:
         """Errors of one effect; without figures nothing, not even a generator, which costs more."""
-        return draw(*figures, shape, self.generator(*key)) if any(figures) else None
+        if not any(figures):
+            return None
+        return draw(*figures, shape, self._streams(mesh, effect, *key))
+
+    def _streams(self, mesh: _Mesh, effect: str, *key: int) -> Draws:
+        """Source of one effect that draws once; its bits are those of ``generator``."""
+        if isinstance(mesh, str):
+            return self.generator(mesh, effect, *key)
+        keys = [stream_key(self.seed, self.index, name, effect, *key) for name in mesh.names]
+        return KeyedStreams(keys, mesh.counts)
+
+
+def _by_name(
+    meshes: Meshes, draw: Callable[[str, tuple[int, ...]], _Draw], shape: tuple[int, ...]
+) -> _Draw:
+    """Draws of (T, ...) meshes, a name at a time."""
+    pairs = zip(meshes.names, meshes.counts, strict=True)
+    draws = [draw(name, (count, *shape[1:])) for name, count in pairs]
+    return None if any(part is None for part in draws) else np.concatenate(draws)
 
 
 def _sum(draws: Iterable[_Draw]) -> _Draw:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from photonic.chip import Meshes
 from photonic.hardware import HardwareConfig
 from photonic.impairments.loss import loss_gain
 from photonic.layout import MeshLayout
-from photonic.mesh_state import MESHES, Commands
-from photonic.phase_chain import driven_phase
+from photonic.mesh_state import MESHES, Commands, mesh_layouts
+from photonic.phase_chain import driven_phase, warmed
 from photonic.program import Program
 
 # Shapes: R, C tiles of a layer, T tiles of several layers, S shifters of a mesh.
@@ -23,13 +25,17 @@ class DrivenTiles:
     """The tiles of all layers of one wiring, one after another.
 
     Attributes:
+        hardware: description of the chips.
         members: numbers of the layers.
+        programs: layouts and names of the layers.
         u_layout: wiring of the U meshes.
         v_layout: wiring of the V meshes.
         phases: mesh name to (T, S) float64 [rad] phases that the converters give.
     """
 
+    hardware: HardwareConfig
     members: tuple[int, ...]
+    programs: tuple[Program, ...]
     u_layout: MeshLayout
     v_layout: MeshLayout
     phases: dict[str, Tensor]
@@ -38,6 +44,33 @@ class DrivenTiles:
     def layouts(self) -> dict[str, MeshLayout | None]:
         """Wiring of each mesh; None for the isolated attenuators."""
         return {"V": self.v_layout, "sigma": None, "U": self.u_layout}
+
+    @cached_property
+    def meshes(self) -> dict[str, Meshes]:
+        """The meshes of all tiles, by mesh, as a chip draws them."""
+        return joint_meshes(self.programs)
+
+    @cached_property
+    def row_order(self) -> Tensor:
+        """Rows of the tiles, numbered tile after tile, in the order of the padded weights.
+
+        A row of a weight lies in C tiles; the weights come layer by layer.
+        """
+        orders, first = [], 0
+        for program in self.programs:
+            num_rows = program.num_tiles * program.tile_shape[0]
+            rows = torch.arange(first, first + num_rows).unflatten(0, (*program.grid_shape, -1))
+            orders.append(rows.transpose(1, 2).flatten())
+            first += num_rows
+        return torch.cat(orders)
+
+    @cached_property
+    def warm(self) -> dict[str, Tensor]:
+        """Mesh name to (T, S) [rad] phases after crosstalk, if no error of a chip precedes it."""
+        return {
+            mesh: warmed(self.phases[mesh], self.hardware, layout)
+            for mesh, layout in self.layouts.items()
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,10 +117,30 @@ def drive_layers(
     for number, program in enumerate(programs):
         members.setdefault((program.u_layout, program.v_layout), []).append(number)
     groups = (
-        DrivenTiles(tuple(numbers), *layouts, _driven([commands[i] for i in numbers], hardware))
+        DrivenTiles(
+            hardware,
+            tuple(numbers),
+            tuple(programs[i] for i in numbers),
+            *layouts,
+            _driven([commands[i] for i in numbers], hardware),
+        )
         for layouts, numbers in members.items()
     )
     return DrivenLayers(tuple(programs), hardware, tuple(groups), tuple(scales))
+
+
+def joint_meshes(programs: Sequence[Program]) -> dict[str, Meshes]:
+    """The meshes of all tiles of layers of one wiring, by mesh, as a chip draws them."""
+    counts = tuple(program.num_tiles for program in programs)
+    return {
+        mesh: Meshes(
+            tuple(f"{program.name}/{mesh}" for program in programs),
+            counts,
+            layout,
+            2 * programs[0].rank if layout is None else 2 * layout.num_mzis + layout.num_modes,
+        )
+        for mesh, layout in mesh_layouts(programs[0]).items()
+    }
 
 
 def _driven(commands: Sequence[Commands], hardware: HardwareConfig) -> dict[str, Tensor]:

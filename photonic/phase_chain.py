@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
@@ -21,10 +22,15 @@ from photonic.impairments.crosstalk import (
     solve_crosstalk_transposed,
 )
 from photonic.impairments.quantisation import quantise_phase
+from photonic.kernels.phases import settle, warm_rows
 from photonic.layout import MeshLayout
 from photonic.mesh_errors import MeshErrors
+from photonic.threads import share
 
-# Shapes: ... batch of meshes, S shifters of a mesh.
+# Shapes: ... batch of meshes, T meshes, S shifters, M MZIs and N modes of a mesh.
+
+_GRAIN = 64
+"""Meshes that are worth a thread."""
 
 
 def realised_phase(
@@ -82,9 +88,57 @@ def phase_of_driven(
         phase = phase * errors.gamma
     if errors.stuck is not None:
         phase = torch.where(errors.stuck.isnan(), phase, errors.stuck)
-    if layout is not None and hardware.has_crosstalk:
-        phase = _Heat.apply(phase, crosstalk_matrix(layout, hardware))
+    phase = warmed(phase, hardware, layout)
     return phase if errors.offset is None else phase + errors.offset
+
+
+def warmed(driven: Tensor, hardware: HardwareConfig, layout: MeshLayout | None) -> Tensor:
+    """Phases of shifters that warm each other, Omega phi.
+
+    Args:
+        driven: (..., S) float64 [rad] phases that the heaters are driven to.
+        hardware: crosstalk.
+        layout: wiring of the mesh; None for isolated attenuators, which no neighbour heats.
+
+    Returns:
+        (..., S) [rad]; ``driven`` itself without crosstalk.
+    """
+    if layout is None or not hardware.has_crosstalk:
+        return driven
+    return _Heat.apply(driven, crosstalk_matrix(layout, hardware))
+
+
+def settled_phases(
+    driven: Tensor,
+    warm: Tensor,
+    errors: MeshErrors,
+    hardware: HardwareConfig,
+    layout: MeshLayout,
+    dtype: torch.dtype,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """``phase_of_driven`` in one pass, without a gradient, as settings of meshes.
+
+    Args:
+        driven: (T, S) float64 [rad], from ``driven_phase``.
+        warm: ``warmed`` of them, for chips whose errors all come after the crosstalk.
+        errors: drawn errors of these meshes.
+        hardware: crosstalk.
+        layout: wiring of the meshes.
+        dtype: real dtype of the settings.
+
+    Returns:
+        theta (T, M), phi (T, M) and output phases (T, N) [rad], the bits of ``phase_of_driven``
+        rounded to ``dtype``.
+    """
+    is_warm = errors.gamma is None and errors.stuck is None
+    phases = (warm if is_warm else driven).numpy()
+    m, n = layout.num_mzis, layout.num_modes
+    settings = tuple(torch.empty(len(phases), size, dtype=dtype) for size in (m, m, n))
+    drawn = tuple(_array(part) for part in (errors.gamma, errors.stuck, errors.offset))
+    heat = _heat(None if is_warm else crosstalk_matrix(layout, hardware))
+    targets = tuple(part.numpy() for part in settings)
+    share(lambda *items: settle(items, phases, drawn, heat, targets), len(phases), grain=_GRAIN)
+    return settings
 
 
 def precompensated(phase: Tensor, hardware: HardwareConfig, layout: MeshLayout) -> Tensor:
@@ -126,7 +180,7 @@ class _Heat(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return _product(ctx.omega.T, grad), None
+        return _product(ctx.omega.T.tocsr(), grad), None
 
 
 class _Precompensate(torch.autograd.Function):
@@ -143,6 +197,21 @@ class _Precompensate(torch.autograd.Function):
         return torch.from_numpy(solved), None, None
 
 
-def _product(matrix: sparse.sparray, phase: Tensor) -> Tensor:
-    flat = phase.detach().numpy().reshape(-1, phase.shape[-1])
-    return torch.from_numpy(np.ascontiguousarray((matrix @ flat.T).T)).reshape(phase.shape)
+def _product(matrix: sparse.csr_array, phase: Tensor) -> Tensor:
+    flat = np.ascontiguousarray(phase.detach().numpy().reshape(-1, phase.shape[-1]))
+    product, heat = np.empty_like(flat), _heat(matrix)
+    share(lambda *items: warm_rows(items, flat, heat, product), len(flat), grain=_GRAIN)
+    return torch.from_numpy(product).reshape(phase.shape)
+
+
+def _heat(matrix: sparse.csr_array | None) -> tuple[NDArray[Any], ...]:
+    """Row starts, columns and entries of a matrix for the kernels; empty without one."""
+    if matrix is None:
+        return np.empty(0, np.uint32), np.empty(0, np.uint32), np.empty(0)
+    # Unsigned: the kernel need not ask whether an index counts from the end.
+    return matrix.indptr.astype(np.uint32), matrix.indices.astype(np.uint32), matrix.data
+
+
+def _array(part: Tensor | None) -> NDArray[np.float64]:
+    """A (T, S) array for the kernels, of no entries if there is none."""
+    return np.empty((0, 0)) if part is None else part.detach().contiguous().numpy()

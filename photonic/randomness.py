@@ -5,6 +5,7 @@ no global seed and no state to save.
 """
 
 import hashlib
+from functools import lru_cache
 
 import numpy as np
 from numpy.random.bit_generator import ISeedSequence
@@ -29,8 +30,19 @@ def keyed_generator(seed: int, *key: str | int) -> np.random.Generator:
 
     Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC (2011) (Philox).
     """
-    digest = hashlib.sha256(b"".join(map(_encode, (seed, *key)))).digest()
-    return np.random.Generator(np.random.Philox(_Key(digest[:16])))
+    return np.random.Generator(np.random.Philox(_Key(stream_key(seed, *key))))
+
+
+def stream_key(seed: int, *key: str | int) -> bytes:
+    """The 16 bytes that name the stream of a seed and a key, as ``keyed_generator`` hashes them.
+
+    Returns:
+        The two 64-bit words of the key of Philox, each least significant byte first.
+
+    Raises:
+        TypeError: if a part is neither text nor an integer.
+    """
+    return hashlib.sha256(b"".join([_encode(part) for part in (seed, *key)])).digest()[:16]
 
 
 class _Key(ISeedSequence):
@@ -52,10 +64,13 @@ class _Key(ISeedSequence):
 
 
 def _encode(part: str | int) -> bytes:
-    if isinstance(part, str):
-        kind, text = b"s", part.encode()
-    elif isinstance(part, int | np.integer) and not isinstance(part, bool):
-        kind, text = b"i", str(int(part)).encode()
-    else:
+    is_plain = type(part) is str or type(part) is int
+    if not is_plain and (not isinstance(part, str | int | np.integer) or isinstance(part, bool)):
         raise TypeError(f"a key holds text and integers, got {part!r}")
+    return _encoded(part)
+
+
+@lru_cache(maxsize=4096)  # the same few names recur for every chip
+def _encoded(part: str | int) -> bytes:
+    kind, text = (b"s", part.encode()) if isinstance(part, str) else (b"i", str(int(part)).encode())
     return kind + str(len(text)).encode() + b":" + text

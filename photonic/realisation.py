@@ -8,23 +8,18 @@ through.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 
 import torch
 from torch import Tensor
 
 from photonic.chip import Chip
-from photonic.driven import DrivenLayers, drive_layers
+from photonic.driven import DrivenLayers, DrivenTiles, drive_layers, joint_meshes
 from photonic.mesh_errors import MeshErrors
 from photonic.mesh_optics import MeshState, attenuator_field, mesh_matrix
-from photonic.mesh_state import (
-    MESHES,
-    Commands,
-    mesh_layouts,
-    nominal_commands,
-    state_of_driven,
-)
+from photonic.mesh_state import MESHES, Commands, nominal_commands, state_of_driven
+from photonic.phase_chain import settled_phases
 from photonic.program import Program, tile_matrices
+from photonic.propagation import transfer_matrix
 
 # Shapes: R, C tiles of a layer, T tiles of several layers, S shifters of a mesh, r attenuators.
 
@@ -46,7 +41,12 @@ def weight_from_states(
         mesh: MeshState(*(None if part is None else part.flatten(0, 1) for part in states[mesh]))
         for mesh in MESHES
     }
-    return _weights([program], flat, [program.scale], dtype)[0]
+    u, v = (
+        mesh_matrix(program.u_layout, flat["U"], dtype),
+        mesh_matrix(program.v_layout, flat["V"], dtype),
+    )
+    tiles = tile_matrices(u, _field(flat["sigma"], dtype), v)
+    return program.join_tiles(tiles.unflatten(0, program.grid_shape))
 
 
 def realise(
@@ -144,61 +144,56 @@ def realise_driven(
         raise ValueError(
             f"driven for {driven.hardware.name!r}, but the chip is of another description"
         )
+    meshes = [meshes for group in driven.groups for meshes in group.meshes.values()]
+    drawn = iter(chip.joint_errors(meshes, shot))
     weights: dict[int, Tensor] = {}
     for group in driven.groups:
-        drawn = [layer_errors(driven.programs[i], chip, shot) for i in group.members]
-        states = {
-            mesh: state_of_driven(
-                group.phases[mesh], _joined([one[mesh] for one in drawn]), chip.hardware, layout
-            )
-            for mesh, layout in group.layouts.items()
-        }
-        scales = [driven.scales[i] for i in group.members]
-        programs = [driven.programs[i] for i in group.members]
-        weights |= zip(group.members, _weights(programs, states, scales, dtype), strict=True)
+        errors = {mesh: next(drawn) for mesh in group.meshes}
+        scale = torch.cat([driven.scales[i].flatten() for i in group.members])
+        weights |= zip(group.members, _weights(group, errors, scale, dtype), strict=True)
     return [weights[i] for i in range(len(driven.programs))]
-
-
-def _joined(errors: Sequence[MeshErrors]) -> MeshErrors:
-    """Errors of all tiles of several layers of one wiring, in one batch dimension."""
-
-    def join(name: str) -> Tensor | None:
-        parts = [getattr(error, name) for error in errors]
-        return None if parts[0] is None else torch.cat([part.flatten(0, 1) for part in parts])
-
-    return MeshErrors(**{field.name: join(field.name) for field in fields(MeshErrors)})
-
-
-def _weights(
-    programs: Sequence[Program],
-    states: Mapping[str, MeshState],
-    scales: Sequence[Tensor],
-    dtype: torch.dtype,
-) -> list[Tensor]:
-    """Weights of layers of one wiring, from the (T, ...) states of all their tiles."""
-    u_layout, v_layout = programs[0].u_layout, programs[0].v_layout
-    field = attenuator_field(states["sigma"]).to(dtype.to_complex())
-    u, v = (
-        mesh_matrix(u_layout, states["U"], dtype),
-        mesh_matrix(v_layout, states["V"], dtype),
-    )
-    tiles = tile_matrices(u, field, v).split([program.num_tiles for program in programs])
-    return [
-        program.join_tiles(part.unflatten(0, program.grid_shape), scale)
-        for program, part, scale in zip(programs, tiles, scales, strict=True)
-    ]
 
 
 def layer_errors(program: Program, chip: Chip, shot: int = 0) -> dict[str, MeshErrors]:
     """Errors of all meshes of a layer on a chip, by mesh."""
-    shifters = {
-        "V": 2 * program.v_layout.num_mzis + program.v_layout.num_modes,
-        "sigma": 2 * program.rank,
-        "U": 2 * program.u_layout.num_mzis + program.u_layout.num_modes,
-    }
     return {
         mesh: chip.mesh_errors(
-            f"{program.name}/{mesh}", layout, program.grid_shape, shifters[mesh], shot
+            meshes.names[0], meshes.layout, program.grid_shape, meshes.num_shifters, shot
         )
-        for mesh, layout in mesh_layouts(program).items()
+        for mesh, meshes in joint_meshes([program]).items()
     }
+
+
+def _weights(
+    group: DrivenTiles, errors: Mapping[str, MeshErrors], scale: Tensor, dtype: torch.dtype
+) -> list[Tensor]:
+    """Weights of layers of one wiring, from the errors of all their tiles and (T,) factors."""
+    sigma = state_of_driven(group.phases["sigma"], errors["sigma"], group.hardware, None)
+    u, v = (_matrices(group, mesh, errors[mesh], dtype) for mesh in "UV")
+    tiles = tile_matrices(u, _field(sigma, dtype), v)
+    tiles = tiles * scale.to(tiles)[:, None, None]
+    rows = tiles.flatten(0, 1).index_select(0, group.row_order)
+    sizes = [count * group.u_layout.num_modes for count in group.meshes["U"].counts]
+    return [
+        part.reshape(program.grid_shape[0] * program.tile_shape[0], -1)[
+            : program.out_features, : program.in_features
+        ]
+        for program, part in zip(group.programs, rows.split(sizes), strict=True)
+    ]
+
+
+def _matrices(group: DrivenTiles, mesh: str, errors: MeshErrors, dtype: torch.dtype) -> Tensor:
+    """(T, N, N) complex matrices of the meshes U or V of all tiles."""
+    layout, phases = group.layouts[mesh], group.phases[mesh]
+    if torch.is_grad_enabled() and phases.requires_grad:
+        return mesh_matrix(layout, state_of_driven(phases, errors, group.hardware, layout), dtype)
+    settings = settled_phases(
+        phases.detach(), group.warm[mesh].detach(), errors, group.hardware, layout, dtype
+    )
+    names = ("coupler_error", "insertion_loss_db", "arm_loss_db")
+    drawn = {name: getattr(errors, name) for name in names}
+    return transfer_matrix(layout, *settings, **drawn)
+
+
+def _field(sigma: MeshState, dtype: torch.dtype) -> Tensor:
+    return attenuator_field(sigma).to(dtype.to_complex())

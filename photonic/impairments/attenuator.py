@@ -3,9 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from photonic.streams import Draws
+
 
 def attenuator_noise(
-    std_rad: float, shape: tuple[int, ...], generator: np.random.Generator
+    std_rad: float, shape: tuple[int, ...], generator: Draws
 ) -> NDArray[np.float64] | None:
     """Errors std n_k of both phases of each attenuator: an error of theta changes a singular value.
 
@@ -19,4 +21,4 @@ def attenuator_noise(
 
     Source: Fang et al., Opt. Express 27, 14009 (2019), sigma_PS, here of the diagonal layer alone.
     """
-    return std_rad * generator.standard_normal(shape) if std_rad else None
+    return generator.normal(0.0, std_rad, shape) if std_rad else None

@@ -3,9 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from photonic.streams import Draws
+
 
 def bias_residual(
-    std_rad: float, shape: tuple[int, ...], generator: np.random.Generator
+    std_rad: float, shape: tuple[int, ...], generator: Draws
 ) -> NDArray[np.float64] | None:
     """Bias errors b_k - b_cal,k = std n_k.
 
@@ -19,11 +21,11 @@ def bias_residual(
 
     Source: Gu et al., L2ight, NeurIPS 2021 (Phi_b, after calibration).
     """
-    return std_rad * generator.standard_normal(shape) if std_rad else None
+    return generator.normal(0.0, std_rad, shape) if std_rad else None
 
 
 def uncalibrated_bias(
-    range_rad: float, shape: tuple[int, ...], generator: np.random.Generator
+    range_rad: float, shape: tuple[int, ...], generator: Draws
 ) -> NDArray[np.float64] | None:
     """Biases U[-range, range] before any calibration.
 

@@ -3,12 +3,14 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from photonic.streams import Draws
+
 _DESIGN_UM = 1.55
 """Wavelength at which the dispersive coupler splits 50:50."""
 
 
 def coupler_errors(
-    sigma_rad: float, offset_rad: float, shape: tuple[int, ...], generator: np.random.Generator
+    sigma_rad: float, offset_rad: float, shape: tuple[int, ...], generator: Draws
 ) -> NDArray[np.float64] | None:
     """Deviations mu + sigma n of the coupler angles from pi/4, independent for both couplers.
 
@@ -26,7 +28,7 @@ def coupler_errors(
     """
     if not sigma_rad:
         return np.full((*shape, 2), offset_rad) if offset_rad else None
-    return offset_rad + sigma_rad * generator.standard_normal((*shape, 2))
+    return generator.normal(offset_rad, sigma_rad, (*shape, 2))
 
 
 def dispersion_offset(slope_rad_per_nm: float, offset_nm: float) -> float:

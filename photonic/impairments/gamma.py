@@ -4,12 +4,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from photonic.streams import Draws
+
 TRUNCATION = 2.0
 """Standard deviations at which the normal draw is cut."""
 
 
 def gamma_factors(
-    spread: float, shape: tuple[int, ...], generator: np.random.Generator
+    spread: float, shape: tuple[int, ...], generator: Draws
 ) -> NDArray[np.float64] | None:
     """Factors g in phi~ = g phi: g = 1 + spread n, n normal, truncated at 2 sigma.
 

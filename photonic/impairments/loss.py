@@ -4,10 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photonic.layout import MeshLayout
+from photonic.streams import Draws
 
 
 def insertion_losses(
-    mean_db: float, std_db: float, shape: tuple[int, ...], generator: np.random.Generator
+    mean_db: float, std_db: float, shape: tuple[int, ...], generator: Draws
 ) -> NDArray[np.float64] | None:
     """Losses L = max(0, mean + std n), one per MZI and equal on both of its modes.
 
@@ -24,11 +25,12 @@ def insertion_losses(
     """
     if not std_db:
         return np.full(shape, mean_db) if mean_db else None
-    return np.maximum(0.0, mean_db + std_db * generator.standard_normal(shape))
+    losses = generator.normal(mean_db, std_db, shape)
+    return np.maximum(losses, 0.0, out=losses)
 
 
 def arm_losses(
-    mean_db: float, std_db: float, shape: tuple[int, ...], generator: np.random.Generator
+    mean_db: float, std_db: float, shape: tuple[int, ...], generator: Draws
 ) -> NDArray[np.float64] | None:
     """Losses L = max(0, mean + std n) of the six arm sections of each MZI, independent.
 

@@ -14,13 +14,23 @@ from typing import Any
 
 import numba
 
-_OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
+_EXACT = {"nogil": True, "error_model": "numpy"}
+_OPTIONS = {**_EXACT, "fastmath": {"contract"}}
 """Multiplication and addition may fuse; nothing else of the arithmetic is relaxed."""
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Entry point called from Python: compiled for each type of arguments at its first call."""
-    dispatcher = numba.njit(**_OPTIONS)(function)
+    return _cached(numba.njit(**_OPTIONS)(function))
+
+
+def exact_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Entry point whose every operation rounds, as in numpy: the same bits on every machine."""
+    return _cached(numba.njit(**_EXACT)(function))
+
+
+def _cached(dispatcher: Any) -> Any:
+    """The dispatcher, its machine code kept on disk."""
     # RuntimeError: no directory can be written, so every process compiles anew. AttributeError: a
     # release of numba without this inner part, which keeps its own rule.
     with contextlib.suppress(RuntimeError, AttributeError):
@@ -33,6 +43,16 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 def device(function: Callable[..., Any]) -> Callable[..., Any]:
     """Part of kernels, inlined into them."""
     return numba.njit(forceinline=True, **_OPTIONS)(function)
+
+
+def exact_device(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Part of exact kernels, inlined into them."""
+    return numba.njit(forceinline=True, **_EXACT)(function)
+
+
+def exact_routine(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Part of exact kernels that is called, because it is long and used in several places."""
+    return numba.njit(**_EXACT)(function)
 
 
 @lru_cache(maxsize=1)
