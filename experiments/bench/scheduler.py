@@ -14,6 +14,7 @@ from distributed import Client
 from numpy.typing import NDArray
 
 from experiments.bench.scheduler_cluster import (
+    LOG_LENGTH,
     Usage,
     crowded_cluster,
     usage_of_scheduler,
@@ -158,6 +159,11 @@ def study_shape(num_tasks: int, block: int) -> tuple[int, int]:
     return -(-num_tasks // blocks), blocks * block
 
 
+def next_mark(mark: int) -> int:
+    """The number after ``mark`` in 1, 2, 5, 10, 20, 50, 100, ..."""
+    return mark * 5 // 2 if str(mark).startswith("2") else mark * 2
+
+
 def measure_scheduler(
     num_tasks: int,
     num_workers: int,
@@ -166,8 +172,9 @@ def measure_scheduler(
     crystals: int,
     directory: Path | None = None,
     on_mark: Callable[[HeadLoad], None] = lambda load: None,
+    log_length: int = LOG_LENGTH,
 ) -> list[HeadLoad]:
-    """What the head of a study costs after 100, 1,000, 10,000, ... and all of its tasks.
+    """What the head of a study costs after 100, 200, 500, 1,000, ... and all of its tasks.
 
     Args:
         num_tasks: of the study, rounded up to whole points.
@@ -177,6 +184,7 @@ def measure_scheduler(
         crystals: of an evaluation; results have ``block`` times as many numbers.
         directory: of a store that keeps the results; None keeps none.
         on_mark: called with each entry as it is found.
+        log_length: messages that dask remembers of each connection.
 
     Raises:
         OSError: if the processes do not start, or the store cannot be written.
@@ -186,7 +194,7 @@ def measure_scheduler(
         store: TimedStore = NoStore()
     else:
         store = pretended_store(directory, num_tasks, block, crystals)
-    with crowded_cluster(num_workers, threads, empty_block) as client:
+    with crowded_cluster(num_workers, threads, empty_block, log_length) as client:
         meter = _Meter(client, store, num_workers, num_workers * threads, on_mark)
         run_empty(client, store, shape, block, crystals, meter.on_block)
         meter.mark()
@@ -220,7 +228,7 @@ def run_empty(
 
 
 class _Meter:
-    """Counts tasks and looks at all processes at powers of ten."""
+    """Counts tasks and looks at all processes at 100, 200, 500, 1,000, ... of them."""
 
     def __init__(
         self,
@@ -243,7 +251,7 @@ class _Meter:
     def on_block(self, task: Task) -> None:
         self._tasks += 1
         if self._tasks == self._next:
-            self._next *= 10
+            self._next = next_mark(self._next)
             self.mark()
 
     def mark(self) -> None:

@@ -28,6 +28,9 @@ from tornado.iostream import IOStream
 
 TIMEOUT_S = 600
 """[s] that processes may take to start and to connect on a busy machine."""
+LOG_LENGTH = 1000
+"""What dask remembers unless ``distributed.admin.low-level-log-length`` says otherwise."""
+_LOG_LENGTH = "distributed.admin.low-level-log-length"
 _HOST = "tcp://127.0.0.1:0"
 _LIGHT = {
     "distributed.worker.profile.enabled": False,
@@ -66,7 +69,7 @@ class Usage:
 
 @contextmanager
 def crowded_cluster(
-    num_workers: int, threads: int, task: Callable[..., object]
+    num_workers: int, threads: int, task: Callable[..., object], log_length: int = LOG_LENGTH
 ) -> Iterator[Client]:
     """A client of a scheduler with many workers; all of it ends with the block.
 
@@ -75,6 +78,7 @@ def crowded_cluster(
         threads: that each worker claims.
         task: what they will run. Both processes import it before they serve: with the first task,
             it would keep them from answering for so long that they are given up.
+        log_length: messages that the scheduler and the client remember of each connection.
 
     Raises:
         OSError: if they do not start, for example for lack of open files.
@@ -82,8 +86,8 @@ def crowded_cluster(
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     limits = {"distributed.comm.timeouts.connect": TIMEOUT_S, "distributed.worker.daemon": True}
     with (
-        dask.config.set(limits),
-        _process(_scheduler, task) as address,
+        dask.config.set({**limits, _LOG_LENGTH: log_length}),
+        _process(_scheduler, task, log_length) as address,
         _process(_workers, task, address, num_workers, threads),
         Client(address, timeout=TIMEOUT_S) as client,
     ):
@@ -126,9 +130,10 @@ def _run(serve: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> No
     asyncio.run(serve(*arguments))
 
 
-async def _scheduler(pipe: Connection, task: Callable[..., object]) -> None:
+async def _scheduler(pipe: Connection, task: Callable[..., object], log_length: int) -> None:
     _count_bytes()
-    with dask.config.set({"distributed.comm.timeouts.connect": TIMEOUT_S}):
+    settings = {"distributed.comm.timeouts.connect": TIMEOUT_S, _LOG_LENGTH: log_length}
+    with dask.config.set(settings):
         async with Scheduler(
             host=_HOST, dashboard=False, dashboard_address="127.0.0.1:0"
         ) as scheduler:

@@ -24,10 +24,13 @@ def bench_scheduler(
     chunks: Annotated[
         int, typer.Option(min=0, help="Fill, open and resume a store of so many tasks as well.")
     ] = 0,
+    log_length: Annotated[
+        int, typer.Option(min=1, help="Messages that dask remembers of each connection.")
+    ] = 1000,
 ) -> None:
     """Run the engine of studies on empty tasks, through a scheduler with many pretended workers.
 
-    Figures are printed after 100, 1,000, ... tasks and at the end.
+    Figures are printed after 100, 200, 500, 1,000, ... tasks and at the end.
     """
     import tempfile
 
@@ -46,7 +49,7 @@ def bench_scheduler(
 
     config = {
         **{"tasks": tasks, "workers": workers, "threads": threads, "block": block},
-        **{"crystals": crystals, "store": keep, "chunks": chunks},
+        **{"crystals": crystals, "store": keep, "chunks": chunks, "log_length": log_length},
     }
     record = RunRecord.capture(command_line(), config, 0, {})
     where = free_directory("bench-scheduler") if out is None else out
@@ -58,9 +61,11 @@ def bench_scheduler(
             *(tasks, workers, threads, block, crystals),
             kept if keep else None,
             on_mark=lambda load: console.print(
-                f"{load.tasks:,} tasks in {load.seconds:,.0f} s, {load.scheduler_s:,.1f} s of the "
-                f"scheduler, {load.scheduler_peak / 1e6:,.0f} MB"
+                f"{load.tasks:,} tasks in {load.seconds:,.0f} s; scheduler {load.scheduler_s:,.1f} "
+                f"s, {load.scheduler_peak / 1e6:,.0f} MB; driver {load.driver_s:,.1f} s, "
+                f"{load.driver_peak / 1e6:,.0f} MB"
             ),
+            log_length=log_length,
         )
         cost = None
         if chunks:

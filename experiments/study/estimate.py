@@ -6,13 +6,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from experiments.study.closed_forms import dearest_of_kinds, expected_error
 from experiments.study.description import StudyDescription
 from experiments.study.evaluate import Task, evaluate_block
 from experiments.study.fields import LAYOUT, REMEDY
 from experiments.study.inputs import Source
 from experiments.study.points import Point
 
-PER_CHIP = 2
+PER_CHIP = 3
 """Numbers that are kept of a chip, beside those of its crystals."""
 
 
@@ -38,7 +39,7 @@ class StudyCost:
 def study_cost(
     study: StudyDescription, source: Source, points: Sequence[Point], num_crystals: int
 ) -> StudyCost:
-    """The cost, from the time of one chip at one point of every layout and remedy.
+    """The cost, from the time of one chip at one point of every layout and remedy, and of one form.
 
     Remedies that measure a chip take minutes for it, here as well.
     """
@@ -56,6 +57,15 @@ def study_cost(
     seconds = total / len(points)
     evaluations = len(points) * study.chips
     numbers = len(study.quantities) * num_crystals + PER_CHIP
-    return StudyCost(
-        len(points), evaluations, num_crystals, evaluations * seconds, 8 * evaluations * numbers
-    )
+    seconds = evaluations * seconds + _seconds_of_forms(study, source, points)
+    return StudyCost(len(points), evaluations, num_crystals, seconds, 8 * evaluations * numbers)
+
+
+def _seconds_of_forms(study: StudyDescription, source: Source, points: Sequence[Point]) -> float:
+    """[s] that all closed forms take on one worker, from that of one point."""
+    dearest, number = dearest_of_kinds(points)
+    if dearest is None or not study.closed_forms:
+        return 0.0
+    start = time.perf_counter()
+    expected_error(source, dearest, study.seed, Task(0, 0, 1))
+    return number * (time.perf_counter() - start)

@@ -1,8 +1,10 @@
-"""The task of a worker: predictions of a block of chips at one point."""
+"""The task of a worker: predictions of a block of chips at one point, and their weight errors."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +16,10 @@ from experiments.study.inputs import Source, load_inputs
 from experiments.study.points import Point
 from experiments.study.settings import point_setting
 from experiments.study.threads import one_thread
+from experiments.study.weight_error import MeasuredModel
 from photonic import Chip
+
+Floats = NDArray[np.float64]
 
 _turn = threading.Lock()
 """A model takes the weights of one chip at a time, so tasks of one process take turns."""
@@ -34,7 +39,14 @@ class Task:
         return self.last - self.first
 
 
-def evaluate_block(source: Source, point: Point, seed: int, task: Task) -> NDArray[np.float64]:
+@contextmanager
+def alone() -> Iterator[None]:
+    """One task of a process at a time, on one thread: its bits depend on nothing else."""
+    with _turn, one_thread():
+        yield
+
+
+def evaluate_block(source: Source, point: Point, seed: int, task: Task) -> Floats:
     """(last - first, B) predictions of a block of chips, in the unit of the label.
 
     Chips share graphs, but each has its own matrix products, on one thread: its bits depend neither
@@ -43,20 +55,32 @@ def evaluate_block(source: Source, point: Point, seed: int, task: Task) -> NDArr
     Raises:
         ValueError: if the inputs differ from those of the study, or the point cannot be realised.
     """
-    with _turn, one_thread():
+    return measured_block(source, point, seed, task)[:, :-1]
+
+
+def measured_block(source: Source, point: Point, seed: int, task: Task) -> Floats:
+    """(last - first, B + 1) what is kept of a block: its predictions, and then the weight errors.
+
+    The last column holds the relative error of the weights of each chip, over all mapped layers.
+
+    Raises:
+        ValueError: as ``evaluate_block``.
+    """
+    with alone():
         inputs = load_inputs(source)
         chips = [
             Chip(point.hardware, seed, index, point.time_s)
             for index in range(task.first, task.last)
         ]
         (mapped, commands), held_out = point_setting(inputs, point), inputs.held_out
-        asked = [commands(chip) for chip in chips]
-        outputs = block_outputs(mapped, held_out.batches, chips, commands=asked)
-        return mapped.model.to_physical(outputs)[held_out.label.name]
+        measured, asked = MeasuredModel.of(mapped), [commands(chip) for chip in chips]
+        outputs = block_outputs(measured, held_out.batches, chips, commands=asked)
+        predictions = mapped.model.to_physical(outputs)[held_out.label.name]
+        return np.column_stack([predictions, measured.errors])
 
 
-def evaluate_digital(source: Source) -> NDArray[np.float64]:
+def evaluate_digital(source: Source) -> Floats:
     """(B,) predictions of the digital model, evaluated as chips are."""
-    with _turn, one_thread():
+    with alone():
         inputs = load_inputs(source)
         return digital_predictions(inputs.mapped.model, inputs.held_out)

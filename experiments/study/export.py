@@ -9,12 +9,17 @@ import pandas as pd
 import xarray as xr
 
 from experiments.output import prepare_file, write_atomic
-from experiments.study.store import DEVIATION, MAE
+from experiments.study.store import DEVIATION, EXPECTED, MAE, WEIGHT_ERROR
 
 
 def chip_table(results: xr.Dataset) -> pd.DataFrame:
-    """One row for each evaluated chip: point, chip, axes, ``mae`` and ``deviation_rms``."""
-    table = results[[MAE, DEVIATION]].to_dataframe().reset_index()
+    """One row for each evaluated chip: point, chip, axes, ``mae`` and ``deviation_rms``.
+
+    With ``weight_error`` and, the same for all chips of a point, ``weight_error_expected``, unless
+    the study was made before these were kept.
+    """
+    names = [name for name in (MAE, DEVIATION, WEIGHT_ERROR, EXPECTED) if name in results]
+    table = results[names].to_dataframe().reset_index()
     return table[table[MAE].notna()]
 
 

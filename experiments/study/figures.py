@@ -10,6 +10,15 @@ import numpy as np
 import xarray as xr
 
 from experiments.figures import save_figure, scale_axis
+from experiments.study.form_check import has_weight_errors
+from experiments.study.form_panels import (
+    RATIO,
+    TITLES,
+    WEIGHTS,
+    draw_expected,
+    finish_ratio,
+    panel_means,
+)
 from experiments.study.store import DEVIATION, MAE
 from experiments.study.summary import Mean, axis_names, bootstrap_mean, evaluated
 
@@ -18,6 +27,8 @@ if TYPE_CHECKING:
 
 MOST_LINES = 8
 """Combinations of the other axes that get a line of their own; more are drawn as points."""
+_ROWS = ((MAE, DEVIATION), (WEIGHTS, RATIO))
+"""Panels of the figure."""
 FEWEST_VALUES = 3
 """Numbers on an axis from which curves say more than rows."""
 
@@ -25,9 +36,12 @@ FEWEST_VALUES = 3
 def draw_study(results: xr.Dataset, directory: Path) -> list[Path]:
     """Write ``study.png`` and ``study.svg``.
 
-    Left the error against the labels, right the deviation from the digital predictions: means over
-    chips with 95 % bootstrap intervals. The axis with most numbers lies below, every combination of
-    the others is a line; without such an axis every point is a row.
+    Above, left the error against the labels, right the deviation from the digital predictions:
+    means over chips with 95 % bootstrap intervals. Below, left the relative error of all weights in
+    the same way, with what a closed form expects, right the ratio of their squares with standard
+    errors, and why points have none; not for studies that were made before weight errors were kept.
+    The axis with most numbers lies below, every combination of the others is a line; without such
+    an axis every point is a row.
 
     Args:
         results: of an opened study, finished or not.
@@ -49,10 +63,11 @@ def draw_study(results: xr.Dataset, directory: Path) -> list[Path]:
         raise ValueError("no chip of this study has been evaluated yet: nothing to draw")
     axis = drawn_axis(results)
     height = 4.0 if axis is not None else 1.6 + 0.3 * len(points)
-    figure = Figure(figsize=(10.0, height), layout="constrained")
+    rows = _ROWS if has_weight_errors(results) else _ROWS[:1]
+    figure = Figure(figsize=(10.0, height * len(rows)), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(1, 2, sharey=axis is None)
-    for panel, name in zip(panels, (MAE, DEVIATION), strict=True):
+    panels = figure.subplots(len(rows), 2, squeeze=False, sharey="row" if axis is None else "none")
+    for panel, name in zip(panels.flat, (name for row in rows for name in row), strict=True):
         if axis is None:
             _draw_rows(panel, results, name, points)
         else:
@@ -104,35 +119,47 @@ def _draw_lines(
     groups = lines(results, points, axis)
     if len(groups) > MOST_LINES:
         groups = {"": [point for group in groups.values() for point in group]}
-    for label, members in groups.items():
+    for number, (label, members) in enumerate(groups.items()):
         x = results[axis].values[members]
-        means = [bootstrap_mean(evaluated(results[name], point)) for point in members]
+        means = _means(results, name, members)
         style = "-" if label or (len(groups) == 1 and len(set(x)) == len(x)) else ""
+        if all(np.isnan(m.value) for m in means):
+            continue
         panel.errorbar(
             x, [m.value for m in means], _bars(means), fmt="o", linestyle=style, markersize=4,
-            capsize=2, label=label or None,
+            color=f"C{number}", capsize=2, label=label or None,
         )  # fmt: skip
-    _finish(panel, results, name)
     unit = results[axis].attrs["units"]
     words = axis.removesuffix(f"_{unit}").replace("_", " ")
     panel.set_xlabel(words + ("" if unit == "1" else f" [{unit}]"))
     scale_axis(panel, np.unique(results[axis].values[points]))
+    if name == WEIGHTS:
+        places = [float(results[axis].values[point]) for point in points]
+        draw_expected(panel, results, points, places, is_row=False)
     panel.set_ylim(bottom=0)
     panel.set_ylabel(_quantity(results, name))
+    _finish(panel, results, name, points)
 
 
 def _draw_rows(panel: Axes, results: xr.Dataset, name: str, points: Sequence[int]) -> None:
-    means = [bootstrap_mean(evaluated(results[name], point)) for point in points]
-    rows = range(len(points))
+    means, rows = _means(results, name, points), range(len(points))
     panel.errorbar(
         [m.value for m in means], rows, xerr=_bars(means), fmt="o", markersize=4, capsize=2
     )
+    if name == WEIGHTS:
+        draw_expected(panel, results, points, rows, is_row=True)
     labels = [_label(results, axis_names(results), point) for point in points]
     panel.set_yticks(rows, labels, fontsize="small")
     panel.set_ylim(len(points) - 0.5, -0.5)
     panel.set_xlim(left=0)
     panel.set_xlabel(_quantity(results, name))
-    _finish(panel, results, name)
+    _finish(panel, results, name, points)
+
+
+def _means(results: xr.Dataset, name: str, points: Sequence[int]) -> list[Mean]:
+    if name in TITLES:
+        return panel_means(results, name, points)
+    return [bootstrap_mean(evaluated(results[name], point)) for point in points]
 
 
 def _bars(means: Sequence[Mean]) -> np.ndarray:
@@ -147,13 +174,16 @@ def _quantity(results: xr.Dataset, name: str) -> str:
     return {
         MAE: f"Mean absolute error of {of}",
         DEVIATION: f"Deviation from the digital {of}, rms",
+        **TITLES,
     }[name]
 
 
-def _finish(panel: Axes, results: xr.Dataset, name: str) -> None:
+def _finish(panel: Axes, results: xr.Dataset, name: str, points: Sequence[int]) -> None:
+    is_row = panel.get_ylim()[0] > panel.get_ylim()[1]
+    if name == RATIO:
+        finish_ratio(panel, results, points, is_row=is_row)
     if name == MAE:
         digital = float(np.abs(results["digital"] - results["label"]).mean())
-        is_row = panel.get_ylim()[0] > panel.get_ylim()[1]
         draw = panel.axvline if is_row else panel.axhline
         draw(digital, color="black", linewidth=1, linestyle="--", label="digital")
     panel.spines[["top", "right"]].set_visible(False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import monotonic
 
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -11,6 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from experiments.console import console
 from experiments.study.evaluate import Task
 from experiments.study.schedule import Schedule
+
+REFRESH_S = 0.1
+"""[s] between changes of the bar: all chips of a point are looked at for its mean."""
 
 
 @contextmanager
@@ -27,13 +32,11 @@ def study_progress(schedule: Schedule) -> Iterator[Callable[[Task], None]]:
         TimeRemainingColumn(elapsed_when_finished=True),
         TextColumn("{task.fields[rate]} {task.fields[mean]}"),
     )
-    done = 0
+    done, last, shown_at = 0, None, -math.inf
     with Progress(*columns, console=console) as bar:
         shown = bar.add_task("", total=schedule.num_open, rate="", mean="")
 
-        def advance(task: Task) -> None:
-            nonlocal done
-            done += task.num_chips
+        def show(task: Task) -> None:
             speed = bar.tasks[0].speed
             bar.update(
                 shown,
@@ -43,7 +46,18 @@ def study_progress(schedule: Schedule) -> Iterator[Callable[[Task], None]]:
                 mean=_mean(schedule.errors[task.point]),
             )
 
-        yield advance
+        def advance(task: Task) -> None:
+            nonlocal done, last, shown_at
+            done, last, now = done + task.num_chips, task, monotonic()
+            if now - shown_at >= REFRESH_S:
+                shown_at = now
+                show(task)
+
+        try:
+            yield advance
+        finally:
+            if last is not None:
+                show(last)
 
 
 def _mean(errors: np.ndarray) -> str:

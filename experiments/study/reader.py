@@ -22,6 +22,9 @@ def open_study(directory: str | Path) -> xr.Dataset:
         for over (point, chip, crystal), ``label (crystal)`` and ``digital (crystal)``, all in the
         label's unit, and the value of every axis along ``point``. Chips that have not been
         evaluated are NaN in ``mae``; one that gives no finite prediction is infinitely wrong.
+        ``weight_error (point, chip)`` is the relative error of all mapped weights,
+        ``weight_error_expected (point)`` its closed form, NaN for the reason that
+        ``weight_error_note (point)`` names; studies of earlier versions have none of the three.
 
     Raises:
         StudyError: if the directory holds no study.

@@ -12,11 +12,12 @@ from experiments.console import progress
 from experiments.jobs import command_line
 from experiments.record import RunRecord
 from experiments.study.changes import changes
+from experiments.study.closed_forms import closed_form_frame, expect
 from experiments.study.cluster import connect
 from experiments.study.description import StudyDescription, StudyError
 from experiments.study.engine import run_schedule
 from experiments.study.estimate import StudyCost, study_cost
-from experiments.study.evaluate import evaluate_digital
+from experiments.study.evaluate import evaluate_digital, measured_block
 from experiments.study.inputs import Inputs, Source, load_inputs
 from experiments.study.labels import crystal_frame, point_coordinates
 from experiments.study.lock import LOCK_FILE, locked
@@ -26,7 +27,7 @@ from experiments.study.progress import study_progress
 from experiments.study.reader import open_study
 from experiments.study.schedule import Schedule
 from experiments.study.stopping import StoppingRule
-from experiments.study.store import STORE, UNFINISHED, StudyStore
+from experiments.study.store import STORE, UNFINISHED, WEIGHT_ERROR, StudyStore
 from photonic import HardwareConfig, load_hardware
 
 DEFAULT_BLOCK = 4
@@ -128,18 +129,18 @@ class Study:
                 store = self.start(out, workers)
             rule = StoppingRule(self.description.until, self.description.min_chips)
             schedule = Schedule(store.errors, store.block, rule)
-            if schedule.num_open:
+            if schedule.num_open or store.lacking_expectation():
                 self._evaluate(store, schedule, workers)
             store.finish(schedule.num_chips)
         return open_study(out)
 
     def _evaluate(self, store: StudyStore, schedule: Schedule, workers: Workers) -> None:
-        with (
-            connect(workers.processes, workers.scheduler) as client,
-            study_progress(schedule) as on_block,
-        ):
-            seed = self.description.seed
-            run_schedule(client, schedule, store, self.source, self.points, seed, on_block)
+        always = store, self.source, self.points
+        with connect(workers.processes, workers.scheduler) as client:
+            with study_progress(schedule) as on_block:
+                seed = self.description.seed
+                run_schedule(client, schedule, *always, seed, on_block, measured_block)
+            expect(client, *always)
 
     def start(self, out: Path, workers: Workers) -> StudyStore:
         """The empty store of this study in an existing directory.
@@ -149,12 +150,13 @@ class Study:
             OSError: if the directory cannot be written.
         """
         digital = evaluate_digital(self.source)
+        forms = closed_form_frame(self.points, is_wanted=self.description.closed_forms)
         return StudyStore.create(
             out,
-            crystal_frame(self.inputs.held_out, digital),
+            crystal_frame(self.inputs.held_out, digital).assign(forms),
             point_coordinates(self.points),
             self.record,
-            self.description.quantities,
+            (*self.description.quantities, WEIGHT_ERROR),
             num_chips=self.description.chips,
             block=self._block(workers),
         )

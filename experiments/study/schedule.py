@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.study.evaluate import Task
-from experiments.study.stopping import StoppingRule
+from experiments.study.stopping import StoppingRule, Watch
 
 _STRIDE = 1024
 """Chips that are looked at together."""
@@ -27,8 +27,12 @@ class Schedule:
         self.errors = errors.copy()
         self.block = block
         self.rule = rule
-        self._enough = [rule.num_chips(row) for row in self.errors]
         self._known = [_first_open(row, 0) for row in self.errors]
+        self._watches = [Watch(rule) for _ in self.errors]
+        self._enough = [
+            watch.extend(row[:known])
+            for watch, row, known in zip(self._watches, self.errors, self._known, strict=True)
+        ]
         self._num_open = sum(
             self._open(point, 0, self.errors.shape[1]) for point in range(len(self.errors))
         )
@@ -72,7 +76,7 @@ class Schedule:
         self._num_open += self._open(point, task.first, task.last)
         before, known = self._known[point], _first_open(row, self._known[point])
         if self._enough[point] is None and known > before:
-            enough = self.rule.num_chips(row[:known], since=before)
+            enough = self._watches[point].extend(row[before:known])
             if enough is not None:
                 self._num_open -= int(np.isnan(row[enough:]).sum())
                 self._enough[point] = enough

@@ -10,6 +10,8 @@ from scipy.stats import t as student
 
 CONFIDENCE = 0.95
 
+Floats = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class StoppingRule:
@@ -26,24 +28,54 @@ class StoppingRule:
     until: float | None
     min_chips: int
 
-    def num_chips(self, errors: NDArray[np.float64], since: int = 0) -> int | None:
+    def num_chips(self, errors: Floats) -> int | None:
         """Number of chips that are enough; None if none of the numbers so far is.
 
         Args:
             errors: (C,) error of each chip; NaN from the first chip on that is not evaluated, and
                 infinite for a chip that gives no finite prediction.
-            since: numbers up to this one are known not to be enough.
         """
         missing = np.flatnonzero(np.isnan(errors))
-        known = errors[: missing[0]] if len(missing) else errors
-        if self.until is None or len(known) < self.min_chips:
+        return Watch(self).extend(errors[: missing[0]] if len(missing) else errors)
+
+
+class Watch:
+    """The first chips of a point, taken in order, a few at a time.
+
+    Sums are carried on, so that a chip costs the same however many came before; rounding is that of
+    all at once.
+
+    Args:
+        rule: when they are enough.
+    """
+
+    def __init__(self, rule: StoppingRule) -> None:
+        self._rule = rule
+        self._number, self._first = 0, 0.0
+        self._sums = np.zeros((2, 1))  # of errors and of their squares, both less the first error
+
+    def extend(self, errors: Floats) -> int | None:
+        """Number of chips that are enough; None if no number that has come in now is.
+
+        Args:
+            errors: (n,) of the chips that follow; infinite without a finite prediction.
+        """
+        rule, before = self._rule, self._number
+        if rule.until is None or not len(errors):
             return None
-        n = np.arange(since + 1, len(known) + 1)
+        if before == 0:
+            self._first = errors[0]
+        n = np.arange(before + 1, before + len(errors) + 1)
+        self._number += len(errors)
         with np.errstate(invalid="ignore", divide="ignore"):
-            shifted = known - known[0]  # the sums below cancel less
-            total = np.cumsum(shifted)[since:]  # from the first chip on, whatever is asked
-            variance = (np.cumsum(shifted**2)[since:] - total**2 / n) / (n - 1)
-            mean = known[0] + total / n
+            shifted = errors - self._first  # the sums below cancel less
+            terms = np.stack([shifted, shifted**2])
+            sums = np.concatenate([self._sums, terms], axis=1).cumsum(1)[:, 1:]
+            self._sums = sums[:, -1:]
+            if self._number < rule.min_chips:
+                return None
+            (total, squares), mean = sums, self._first + sums[0] / n
+            variance = (squares - total**2 / n) / (n - 1)
             half_width = np.sqrt(variance.clip(0) / n) * student.ppf((1 + CONFIDENCE) / 2, n - 1)
-            is_enough = (half_width <= self.until * mean) & (n >= self.min_chips)
+            is_enough = (half_width <= rule.until * mean) & (n >= rule.min_chips)
         return int(n[is_enough][0]) if is_enough.any() else None

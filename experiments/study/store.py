@@ -11,28 +11,31 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 import zarr
-from numpy.typing import NDArray
 
 from experiments.record import RunRecord
-from experiments.study.evaluate import Task
+from experiments.study.durable import PeriodicSync, drop_broken_chunks, sync_file_system
+from experiments.study.evaluate import Floats, Task
 
 STORE = "results.zarr"
 UNFINISHED = f"{STORE}.writing"
 """A store that is being made; it holds nothing yet."""
-MAE, DEVIATION = "mae", "deviation_rms"
+MAE, DEVIATION, WEIGHT_ERROR = "mae", "deviation_rms", "weight_error"
 MEANINGS = {
     "error": "prediction on a chip minus label",
     "deviation": "prediction on a chip minus digital prediction",
     "prediction": "prediction on a chip",
+    WEIGHT_ERROR: "error of all mapped weights over their size, in the Frobenius norm",
     DEVIATION: "root-mean-square deviation from the digital prediction",
     MAE: "mean absolute error against the labels",
 }
 """Arrays that tasks fill, in this order, and what they hold."""
+OF_CHIPS = (WEIGHT_ERROR, DEVIATION, MAE)
+"""Those with one number for each chip."""
+EXPECTED, NOTE = f"{WEIGHT_ERROR}_expected", f"{WEIGHT_ERROR}_note"
+"""Closed form of the weight error at a point, and why there is none."""
 _DIMENSIONS = ("point", "chip", "crystal")
 _FORMAT: Literal[2] = 2
 """Version 3 of zarr has no standard yet for metadata in one place, nor for text."""
-
-Floats = NDArray[np.float64]
 
 
 class StudyStore:
@@ -40,10 +43,15 @@ class StudyStore:
 
     In ``mae`` NaN says that a chip has not been evaluated; one without finite predictions is
     infinitely wrong. A chunk appears under its name only when complete, and
-    ``mae`` of a task is written last: where it is no NaN the task is finished.
+    ``mae`` of a task is written last: where it is no NaN the task is finished. All of it is on the
+    disk a few seconds later; a block of which a machine that stopped kept only a part is not
+    finished when the store is opened again.
 
     Args:
-        directory: of the study, with a store from ``create``.
+        directory: of the study, with a store from ``create``; no other process writes into it.
+
+    Raises:
+        OSError: if it cannot be written.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -52,10 +60,14 @@ class StudyStore:
             self.group = zarr.open_group(
                 self.path, mode="r+", zarr_format=_FORMAT, use_consolidated=False
             )
-        self._names = [name for name in MEANINGS if name in self.group]
-        self._arrays = {name: self._array(name) for name in self._names}
+            self._names = [name for name in MEANINGS if name in self.group]
+            drop_broken_chunks(self.path, self._names)
+        # Chunks of NaN are files too, or a block without one could be a broken one.
+        with zarr.config.set({"array.write_empty_chunks": True}):
+            self._arrays = {name: self._array(name) for name in self._names}
         self._label = self._read("label")
         self._digital = self._read("digital")
+        self._sync = PeriodicSync(self.path)
 
     @classmethod
     def create(
@@ -73,10 +85,11 @@ class StudyStore:
 
         Args:
             directory: of the study; exists.
-            crystals: ``label`` and ``digital`` over ``crystal``, with units.
+            crystals: ``label`` and ``digital`` over ``crystal``, with units; and what is known of
+                points from the start.
             points: value of every axis over ``point``, with units.
             record: provenance, an attribute of the store.
-            quantities: kept for every crystal.
+            quantities: kept for every crystal, and ``weight_error`` if it is kept of every chip.
             num_chips: most chips at a point.
             block: chips of a task.
 
@@ -94,8 +107,10 @@ class StudyStore:
             sizes = {**frame.sizes, "chip": num_chips}
             units = frame["label"].attrs["units"]
             for name in (*quantities, DEVIATION, MAE):
-                _create_array(group, name, sizes, units, block)
+                unit = "1" if name == WEIGHT_ERROR else units
+                _create_array(group, name, sizes, unit, block)
             zarr.consolidate_metadata(unfinished, zarr_format=_FORMAT)
+            sync_file_system(unfinished)
             unfinished.rename(directory / STORE)
         return cls(directory)
 
@@ -114,6 +129,28 @@ class StudyStore:
         """(P, C) mean absolute error of every chip, NaN where none has been evaluated."""
         return self._read(MAE)
 
+    @property
+    def expected(self) -> Floats:
+        """(P,) expected weight error of every point; NaN where it is not known or has no form."""
+        return self._read(EXPECTED)
+
+    def lacking_expectation(self) -> list[int]:
+        """Points with a closed form that has not been evaluated; none in a store without forms."""
+        if NOTE not in self.group:
+            return []
+        has_form = np.asarray(self._array(NOTE)[:]) == ""
+        return [int(number) for number in np.flatnonzero(has_form & np.isnan(self.expected))]
+
+    def keep_expected(self, expected: Floats) -> None:
+        """Keep the (P,) expected weight errors.
+
+        Raises:
+            OSError: if they cannot be written.
+        """
+        with _explained(self.path):
+            self._array(EXPECTED)[:] = expected
+            self._sync.now()
+
     def _array(self, name: str) -> zarr.Array[Any]:
         array = self.group[name]
         assert isinstance(array, zarr.Array)
@@ -127,7 +164,7 @@ class StudyStore:
 
         Args:
             task: a whole chunk.
-            predictions: (n, B) [label unit].
+            predictions: (n, B) [label unit], or (n, B + 1) with weight errors in the last column.
 
         Returns:
             (n,) mean absolute errors.
@@ -135,6 +172,7 @@ class StudyStore:
         Raises:
             OSError: if it cannot be written; the chunks before are kept.
         """
+        predictions, measured = np.split(predictions, [len(self._label)], axis=1)
         values = {
             "prediction": predictions,
             "error": predictions - self._label,
@@ -144,9 +182,11 @@ class StudyStore:
         errors: Floats = np.abs(finite - self._label).mean(-1)
         values[DEVIATION] = np.sqrt(((finite - self._digital) ** 2).mean(-1))
         values[MAE] = errors
+        values[WEIGHT_ERROR] = measured[:, 0] if measured.size else np.full(len(errors), np.nan)
         with _explained(self.path):
             for name in self._names:
                 self._arrays[name][task.point, task.first : task.last] = values[name]
+            self._sync.if_due()
         return errors
 
     def finish(self, num_chips: Sequence[int]) -> None:
@@ -159,16 +199,20 @@ class StudyStore:
         with _explained(self.path):
             for point, number in enumerate(num_chips):
                 if done[point, number:].any():
+                    end = -(-number // self.block) * self.block  # of the last chunk that counts
                     for name in self._names:  # ``mae`` last: until then it is seen to be undone
-                        self._array(name)[point, number:] = np.nan
+                        self._arrays[name][point, number:end] = np.nan
+                        self._array(name)[point, end:] = np.nan  # no files for these
+            self._sync.now()  # first what is complete, then the word that it is
             self.group.attrs["is_complete"] = 1
             zarr.consolidate_metadata(self.path, zarr_format=_FORMAT)
+            self._sync.now()
 
 
 def _create_array(
     group: zarr.Group, name: str, sizes: Mapping[Hashable, int], units: str, block: int
 ) -> None:
-    dimensions = _DIMENSIONS[:2] if name in (MAE, DEVIATION) else _DIMENSIONS
+    dimensions = _DIMENSIONS[:2] if name in OF_CHIPS else _DIMENSIONS
     chunks = {"point": 1, "chip": min(block, sizes["chip"]), "crystal": sizes["crystal"]}
     group.create_array(
         name,

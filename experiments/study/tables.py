@@ -8,6 +8,7 @@ import xarray as xr
 from experiments.console import console, print_table
 from experiments.study.compare import paired_difference
 from experiments.study.estimate import StudyCost
+from experiments.study.form_check import FormCheck, has_weight_errors, missing_notes
 from experiments.study.pairs import PairOfPoints
 from experiments.study.store import DEVIATION, MAE
 from experiments.study.summary import axis_names, bootstrap_mean, evaluated
@@ -35,8 +36,29 @@ def print_study(results: xr.Dataset) -> None:
     console.print(
         f"digital MAE on these {results.sizes['crystal']} crystals{which}: {digital_mae:.4g}"
     )
+    print_form_check(results)
     if not results.attrs["is_complete"]:
         console.print("this study is not finished: go on with --resume")
+
+
+def print_form_check(results: xr.Dataset) -> None:
+    """Weight error of every point beside its closed form, and where and why there is none."""
+    points = range(results.sizes["point"])
+    if has_weight_errors(results):
+        names, rows = axis_names(results), []
+        for point in points:
+            check = FormCheck.of(results, point)
+            expected = "-" if np.isnan(check.expected) else f"{check.expected:.4g}"
+            cells = point_cells(results, names, point)
+            rows.append((*cells, str(check.sampled), expected, check.ratio_text()))
+        header = (*axis_headers(names), "weights, rms (95 %)", "expected", "ratio of squares")
+        title = (
+            "relative error of all weights, root mean square over chips, beside its closed form;\n"
+            "mean square over the expected one, with its standard error over chips"
+        )
+        print_table(title, header, rows)
+    for note in missing_notes(results, points):
+        console.print(note)
 
 
 def print_comparison(first: xr.Dataset, second: xr.Dataset) -> None:

@@ -7,14 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from distributed import Scheduler
 
 from experiments.bench.scheduler import (
     HeadLoad,
     NoStore,
+    empty_block,
+    next_mark,
     pretended_store,
     run_empty,
     study_shape,
 )
+from experiments.bench.scheduler_cluster import crowded_cluster
 from experiments.bench.study_store import measure_store
 from experiments.study.cluster import connect
 from experiments.study.evaluate import Task
@@ -92,15 +96,37 @@ def test_rates_are_of_one_core() -> None:
     assert LOAD.driver_rate == 400
 
 
+def test_marks_are_evenly_spread() -> None:
+    marks = [100]
+    while marks[-1] < 1_000_000:
+        marks.append(next_mark(marks[-1]))
+    assert marks[:7] == [100, 200, 500, 1000, 2000, 5000, 10_000]
+    assert marks[-1] == 1_000_000
+
+
+def test_as_many_messages_are_remembered_as_is_said() -> None:
+    """By the scheduler of each worker, and by the driver of the scheduler."""
+
+    def of_scheduler(dask_scheduler: Scheduler) -> list[tuple[int, int]]:
+        logs = [comm.recent_message_log for comm in dask_scheduler.stream_comms.values()]
+        return [(len(log), log.maxlen) for log in logs]
+
+    with crowded_cluster(2, 1, empty_block, log_length=3) as client:
+        run_empty(client, NoStore(), study_shape(40, 1), 1, 1, lambda task: None)
+        assert client.run_on_scheduler(of_scheduler) == [(3, 3), (3, 3)]
+        assert client.scheduler_comm.recent_message_log.maxlen == 3
+
+
 def test_all_processes_are_measured(tmp_path: Path) -> None:
     """Two pretended workers in a process of their own, a scheduler in another."""
     out = succeeds(
         *("bench", "scheduler", "--tasks", "120", "--workers", "2", "--block", "2"),
-        *("--store", "--chunks", "3", "--out", "out"),
+        *("--store", "--chunks", "3", "--log-length", "9", "--out", "out"),
         cwd=tmp_path,
     )
     assert "store of 3 tasks" in out
     data = json.loads((tmp_path / "out" / "scheduler.json").read_text())
+    assert data["record"]["config"]["log_length"] == 9
     assert [load["tasks"] for load in data["loads"]] == [100, 120]
     for load in data["loads"]:
         assert all(math.isfinite(value) and value > 0 for value in load.values()), load

@@ -173,7 +173,7 @@ def test_directories_with_other_things_are_left_alone(small: Study, tmp_path: Pa
 def test_the_cost_is_counted(small: Study) -> None:
     cost = small.cost()
     assert (cost.num_points, cost.num_evaluations, cost.num_crystals) == (4, 20, 3)
-    assert cost.num_bytes == 8 * 20 * (2 * 3 + 2)
+    assert cost.num_bytes == 8 * 20 * (2 * 3 + 3)
     assert cost.seconds > 0
 
 

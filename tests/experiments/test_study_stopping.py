@@ -11,7 +11,7 @@ from scipy.stats import t as student
 
 from experiments.study.evaluate import Task
 from experiments.study.schedule import Schedule
-from experiments.study.stopping import StoppingRule
+from experiments.study.stopping import StoppingRule, Watch
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -41,6 +41,17 @@ def test_later_chips_change_no_decision(seed: int, known: int) -> None:
     first[known + 1 :: 2] = 7.0  # evaluated ahead of their turn: do not count yet
     decided, final = rule.num_chips(first), rule.num_chips(errors)
     assert decided == (final if final is not None and final <= known else None)
+
+
+@given(seed=SEEDS, until=st.floats(0.02, 0.3), cuts=st.lists(st.integers(0, 40), max_size=8))
+def test_chips_taken_in_pieces_are_enough_at_the_same_number(
+    seed: int, until: float, cuts: list[int]
+) -> None:
+    (errors,) = errors_of(seed, 1, 40)
+    rule = StoppingRule(until, 4)
+    watch = Watch(rule)
+    found = [watch.extend(piece) for piece in np.split(errors, sorted(cuts))]
+    assert next((n for n in found if n is not None), None) == rule.num_chips(errors)
 
 
 @pytest.mark.parametrize("place", [0, 2])
