@@ -6,7 +6,7 @@ All tiles of all layers pass as one layer, so that a step decomposes, draws and 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -16,8 +16,9 @@ from torch import Tensor
 from experiments.mapped import MappingSettings, dense_layers
 from models.network import SPFrameNetwork
 from photonic import Chip, HardwareConfig, Program, map_linear, realise_all
+from photonic.chip import Meshes
+from photonic.driven import joint_meshes
 from photonic.mesh_errors import MeshErrors
-from photonic.realisation import layer_errors
 
 # Shapes: T tiles of a network, K modes of a tile.
 
@@ -60,12 +61,12 @@ class TileStack:
 class ChipAhead(Chip):
     """A chip whose errors on one layer are being drawn while something else is computed."""
 
-    drawn: Future[dict[str, MeshErrors]] | None = None
-    """Errors by mesh: "V", "sigma", "U"."""
+    drawn: Future[list[MeshErrors]] | None = None
+    """Errors of the meshes V, sigma and U of all tiles."""
 
-    def mesh_errors(self, mesh: str, *args: object) -> MeshErrors:
-        """The errors of a mesh of that layer, as ``Chip`` draws them; waits until they are."""
-        return self.drawn.result()[mesh.rpartition("/")[2]]
+    def joint_errors(self, groups: Sequence[Meshes], shot: int = 0) -> list[MeshErrors]:
+        """The errors of that layer, as ``Chip`` draws them; waits until they are."""
+        return self.drawn.result()
 
 
 class ChipInTheLoop:
@@ -126,5 +127,6 @@ class ChipInTheLoop:
     def _ahead(self, seed: int, index: int, program: Program) -> ChipAhead:
         """A chip whose draws, which depend on no weight, fill the pauses of the network's step."""
         chip = Chip(self._hardware, seed, index)
-        drawn = self._thread.submit(layer_errors, program, chip)
+        meshes = list(joint_meshes([program]).values())
+        drawn = self._thread.submit(chip.joint_errors, meshes)
         return ChipAhead(self._hardware, seed, index, drawn=drawn)

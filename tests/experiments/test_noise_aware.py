@@ -37,6 +37,7 @@ from models.batch import collate
 from models.checkpoint import save_checkpoint
 from models.elements import element_table
 from photonic import Chip, load_hardware, map_linear
+from photonic.mesh_errors import MeshErrors
 from tests.tolerances import IDEAL_CHIP_F32, WEIGHT_EPS
 
 IDEAL = load_hardware("ideal")
@@ -164,6 +165,23 @@ def test_every_index_is_another_chip(model: CrystalModel) -> None:
     assert torch.equal(loop.weights(3, 1)[name], loop.weights(3, 1)[name])
     assert not torch.equal(loop.weights(3, 1)[name], loop.weights(3, 2)[name])
     assert not torch.equal(loop.weights(3, 1)[name], loop.weights(4, 1)[name])
+
+
+def test_every_chip_is_drawn_once(model: CrystalModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the thread that draws ahead, and not again where the weights are realised."""
+    drawn = []
+    draw = Chip.joint_errors
+
+    def counted(chip: Chip, *args: object) -> list[MeshErrors]:
+        drawn.append((type(chip), chip.index))
+        return draw(chip, *args)
+
+    monkeypatch.setattr(Chip, "joint_errors", counted)
+    loop = ChipInTheLoop(model.network, NOISY, MappingSettings())
+    for index in range(3):
+        loop.weights(0, index)
+    loop._next.drawn.result()
+    assert drawn == [(Chip, index) for index in range(4)]
 
 
 def test_chips_drawn_ahead_are_the_same_chips(model: CrystalModel) -> None:

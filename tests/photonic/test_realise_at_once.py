@@ -123,6 +123,18 @@ def test_reck_meshes_give_the_bits_of_plain_arrays(dtype):
         assert torch.equal(weight, reference(program, chip, dtype)), program.name
 
 
+@pytest.mark.parametrize("figure", ["gamma_spread", "stuck_probability"])
+def test_an_error_before_the_crosstalk_spreads(figure, dtype):
+    """Crosstalk found once for all chips must not be taken for a chip with either error."""
+    hardware = load_hardware("soi_typical").replace(**{"gamma_spread": 0.0, figure: 0.02})
+    chip, layers = Chip(hardware, 3, 1), programs("clements")
+    assert hardware.has_crosstalk and bool(hardware.gamma_spread) != bool(
+        hardware.stuck_probability
+    )
+    for program, weight in zip(layers, realise_all(layers, chip, SHOT, dtype=dtype), strict=True):
+        assert torch.equal(weight, reference(program, chip, dtype)), program.name
+
+
 @pytest.mark.parametrize("name", ["ideal", "soi_typical", "soi_lab_good"])
 def test_a_gradient_does_not_change_the_weights(name):
     """With one the phases pass through differentiable steps, without one through one loop."""
