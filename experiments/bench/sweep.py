@@ -58,6 +58,7 @@ def measure_engine(study: Study, effort: Effort) -> Iterator[Figure]:
     ratios, seconds = [], []
     with connect(None, None) as client:
         evaluate_block(study.source, study.points[0], 0, tasks[0])
+        _warm(client, study)
         for _ in range(max(2, effort.turns // 2)):
             start = time.perf_counter()
             for task in tasks:
@@ -103,8 +104,12 @@ def measure_workers(study: Study, effort: Effort) -> Iterator[Figure]:
 
 
 def _warm(client: Client, study: Study) -> None:
-    """Have every worker load its inputs and compile."""
-    client.run(evaluate_block, study.source, study.points[0], 0, Task(0, 0, 1))
+    """Have every worker load its inputs and compile, in the thread that will evaluate."""
+    arguments = study.source, study.points[0], 0, Task(0, 0, BLOCK)
+    workers = client.scheduler_info(n_workers=-1)["workers"]
+    client.gather(
+        [client.submit(evaluate_block, *arguments, workers=[w], pure=False) for w in workers]
+    )
 
 
 def measure_growth(mapped: Path, effort: Effort) -> Iterator[Figure]:

@@ -16,6 +16,14 @@ START_S = 300
 WORKER_SETUP = "experiments.study.worker_setup"
 """Module that each worker process runs first."""
 _QUIET = logging.CRITICAL
+_SETTINGS = {
+    "distributed.comm.timeouts.connect": START_S,
+    # What a study asks neither for costs time and memory: stack traces every 10 ms, and a thousand
+    # past messages of every connection.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.low-level-log-length": 10,
+}
+"""Of the scheduler and the workers that are started here."""
 
 
 @contextmanager
@@ -38,7 +46,7 @@ def connect(workers: int | None, scheduler: str | None) -> Iterator[Client]:
         with _client_of(scheduler) as client:
             yield client
         return
-    with dask.config.set({"distributed.comm.timeouts.connect": START_S}):
+    with dask.config.set(_SETTINGS):
         cluster = LocalCluster(
             n_workers=workers or 1,
             threads_per_worker=1,
