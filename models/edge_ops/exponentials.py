@@ -61,7 +61,7 @@ def _exp_typed(x: Any) -> _Function:
     power_of_two = _power_of_two_32 if real is np.float32 else _power_of_two_64
 
     def typed(x: Any) -> Any:
-        # In this order a number that is none stays so; min and max would make it the bound.
+        # Comparisons with a number that is none are false: it stays what it is.
         bounded = smallest if x < smallest else x
         bounded = largest if bounded > largest else bounded
         k = np.rint(bounded * per_log2)

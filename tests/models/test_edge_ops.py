@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from models.edge_ops import Edges, edges, pointwise, torch_path
+from models.harmonics import harmonics_1, harmonics_2
 from tests.models.edge_operations import (
     EVALUATED,
     OPERATIONS,
@@ -17,7 +18,7 @@ from tests.models.edge_operations import (
     draw,
     random_edges,
 )
-from tests.tolerances import EDGE_SUM_EPS
+from tests.tolerances import CLOSED_FORM_F64, EDGE_SUM_EPS
 
 EDGES = random_edges()
 
@@ -159,3 +160,14 @@ def test_edges_without_copies_stand_for_themselves() -> None:
     own = torch.arange(SIZES.edges)
     shared = Edges(EDGES.index, own, SIZES.sites).distinct
     assert torch.equal(shared.edges.length_index[shared.rows], own)
+
+
+def test_moments_are_means_over_the_edges_of_a_receiver() -> None:
+    (direction,) = (a.detach() for a in arguments_of(OPERATIONS["moments"], EDGES))
+    receiver = EDGES.distinct.edges.index[0]
+    total = torch.zeros(SIZES.sites, 9, dtype=torch.float64)
+    total.index_add_(0, receiver, EDGES.moments(direction))
+    for site in range(SIZES.sites):
+        own = direction[EDGES.index[0] == site]
+        values = torch.cat((torch.ones_like(own[:, :1]), harmonics_1(own), harmonics_2(own)), -1)
+        assert torch.allclose(total[site], values.mean(0), rtol=0, atol=CLOSED_FORM_F64)
