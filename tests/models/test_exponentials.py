@@ -10,18 +10,21 @@ from numpy.typing import NDArray
 from models.edge_ops import exponentials
 from tests.tolerances import EXPONENTIAL_EPS
 
+TYPES = ["float32(float32)", "float64(float64)"]
+"""Given in advance: a loop that is there for float64 would take float32 as well."""
 
-@numba.vectorize
+
+@numba.vectorize(TYPES)
 def exp(x):
     return exponentials.exp(x)
 
 
-@numba.vectorize
+@numba.vectorize(TYPES)
 def sigmoid(x):
     return exponentials.sigmoid(x)
 
 
-@numba.vectorize
+@numba.vectorize(TYPES)
 def softplus(x):
     return exponentials.softplus(x)
 
