@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from scipy import stats
+from scipy.special import stdtr
 
 from experiments.ablation_config import AblationConfig
 from experiments.ablation_score import (
@@ -196,5 +196,5 @@ def _explanation(config: AblationConfig) -> str:
     )
     if pairs < FEWEST_PAIRS:
         return f"{text} There are {TOO_FEW} to say so."
-    chance = 2 * stats.t.sf(2, pairs - 1)
+    chance = 2 * stdtr(pairs - 1, -2)
     return f"{text} Where only chance acts (normal, independent pairs), {chance:.0%} of cells do."

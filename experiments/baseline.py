@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.ensemble import ExtraTreesRegressor
 
 from models.crystal import Crystal
 from models.datasets import NUM_FOLDS, Dataset
@@ -225,6 +224,8 @@ def _fit_and_predict(
     seed: int,
 ) -> NDArray[np.float64]:
     """Fit on the rows ``train`` and predict the rows ``test``, in the label's unit."""
+    from sklearn.ensemble import ExtraTreesRegressor  # slow to load, and seldom needed
+
     trees = ExtraTreesRegressor(n_estimators=NUM_TREES, min_samples_leaf=1, random_state=seed)
     trees.fit(features[train], to_fitted(target, labels[train]))
     return from_fitted(target, trees.predict(features[test]))

@@ -9,8 +9,8 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
 from models.crystal import Crystal
 
@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 
 def random_rotation(rng: np.random.Generator) -> Array:
     """(3, 3) rotation drawn uniformly."""
-    return Rotation.random(rng=rng).as_matrix()
+    return scipy.spatial.transform.Rotation.random(rng=rng).as_matrix()
 
 
 def random_unimodular(rng: np.random.Generator, num_steps: int = 5) -> NDArray[np.int64]:

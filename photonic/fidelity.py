@@ -10,8 +10,8 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import scipy
 import torch
-from scipy.optimize import brentq
 from torch import Tensor
 
 from photonic.haar import haar_phases
@@ -112,7 +112,7 @@ def lumped_phase_error(
             f"`amplitude_fidelity` {amplitude_fidelity:g} is not that of a small phase error: "
             f"{_LARGEST_SIGMA:g} rad on {num_modes} modes leave {lowest:.3f}"
         )
-    sigma = brentq(
+    sigma = scipy.optimize.brentq(
         lambda trial: _mean(sample(trial)).value - amplitude_fidelity,
         0.0,
         _LARGEST_SIGMA,

@@ -10,9 +10,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import least_squares
 from torch import Tensor
 
 from photonic.conventions import TWO_PI
@@ -195,7 +195,7 @@ def _search(target: Tensor, layout: MeshLayout, start: _Floats, max_evaluations:
 
     # Below eps MINPACK would refuse a tolerance; at eps it stops where progress is rounding.
     stop = np.finfo(np.float64).eps
-    found = least_squares(
+    found = scipy.optimize.least_squares(
         residuals,
         start,
         jacobian,

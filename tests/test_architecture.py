@@ -2,6 +2,8 @@
 
 import ast
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,14 @@ def test_no_pickle_and_no_eval() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
                 assert ast.unparse(node.func) not in calls, f"{name}:{node.lineno}"
+
+
+def test_slow_packages_are_loaded_when_they_are_used() -> None:
+    """What no study needs before its first task; together they take as long to load as numba."""
+    slow = {"sklearn", "scipy.stats", "scipy.optimize", "scipy.spatial", "matplotlib", "pymatgen"}
+    code = f"import sys, experiments.study.run; print(*{slow} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stdout.split()) == (0, [])
 
 
 def test_files_stay_short() -> None:

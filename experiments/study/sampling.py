@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 from experiments.study.description import AxisValue, AxisValues, Range, Sobol, StudyDescription
 from experiments.study.fields import swept_fields
@@ -62,9 +62,9 @@ def _sample(study: StudyDescription, num_points: int) -> Iterator[Values]:
     # A seed, because the samplers spawn generators, which one with a key cannot.
     seed = int(keyed_generator(study.seed, "study", study.sampling.method).integers(2**63))
     if isinstance(study.sampling, Sobol):
-        shares = qmc.Sobol(len(study.axes), scramble=True, rng=seed).random(num_points)
+        shares = scipy.stats.qmc.Sobol(len(study.axes), scramble=True, rng=seed).random(num_points)
     else:
-        shares = qmc.LatinHypercube(len(study.axes), rng=seed).random(num_points)
+        shares = scipy.stats.qmc.LatinHypercube(len(study.axes), rng=seed).random(num_points)
     columns = [
         sampled_values(name, values, column)
         for (name, values), column in zip(study.axes.items(), shares.T, strict=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
 
@@ -76,6 +76,6 @@ class Watch:
                 return None
             (total, squares), mean = sums, self._first + sums[0] / n
             variance = (squares - total**2 / n) / (n - 1)
-            half_width = np.sqrt(variance.clip(0) / n) * student.ppf((1 + CONFIDENCE) / 2, n - 1)
+            half_width = np.sqrt(variance.clip(0) / n) * stdtrit(n - 1, (1 + CONFIDENCE) / 2)
             is_enough = (half_width <= rule.until * mean) & (n >= rule.min_chips)
         return int(n[is_enough][0]) if is_enough.any() else None

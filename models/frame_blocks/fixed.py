@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import scipy
 import torch
-from scipy.spatial.transform import Rotation
 from torch import Tensor, nn
 
 from models.crystal import MAX_ATOMIC_NUMBER
@@ -40,9 +40,9 @@ class ElementFrames(nn.Module):
     def __init__(self, config: NetworkConfig, _linear: LinearFactory) -> None:
         super().__init__()
         rng = np.random.default_rng(config.element_seed)
-        rotations = Rotation.random(MAX_ATOMIC_NUMBER + 1, rng=rng).as_matrix()
+        rotations = scipy.spatial.transform.Rotation.random(MAX_ATOMIC_NUMBER + 1, rng=rng)
         # Not a buffer: float32 networks would keep rotations that are none in float64.
-        self._rotations = torch.from_numpy(rotations)
+        self._rotations = torch.from_numpy(rotations.as_matrix())
 
     def forward(self, h: Tensor, _lengths: Tensor, surroundings: Surroundings) -> Tensor:
         """(S, 3, 3) the rotation of each site's element, in the dtype of (S, d) features."""

@@ -1,9 +1,9 @@
 """Thermal crosstalk by a law of distance on the floor plan of the mesh."""
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
-from scipy.spatial import KDTree
 
 from photonic.impairments.crosstalk_lattice import shifter_sites
 from photonic.layout import MeshLayout
@@ -75,6 +75,7 @@ def _couplings(
     if not coupling or not len(victims):
         return sparse.csr_array(shape)
     reach = max(_MEETING_UM, np.log(_FAR_FACTOR * coupling / _NEGLIGIBLE) / _FAR_PER_UM)
-    pairs = KDTree(victims).sparse_distance_matrix(KDTree(heaters), reach, output_type="ndarray")
+    near, far = (scipy.spatial.KDTree(places) for places in (victims, heaters))
+    pairs = near.sparse_distance_matrix(far, reach, output_type="ndarray")
     values = coupling * scatter_crosstalk(pairs["v"])
     return sparse.coo_array((values, (pairs["i"], pairs["j"])), shape=shape).tocsr()
