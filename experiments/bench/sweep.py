@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, pairwise
 from pathlib import Path
 from statistics import median
+from typing import Any
 
-from distributed import Client
+from distributed import Client, get_task_stream
 
 from experiments.bench.sweep_figures import Effort, Figure
 from experiments.bench.sweep_passes import measure_memory, measure_passes
@@ -53,26 +54,28 @@ def study_of(mapped: Path, points: int, chips: int, crystals: int | None) -> Stu
 
 
 def measure_engine(study: Study, effort: Effort) -> Iterator[Figure]:
-    """Tasks through scheduler and store, over the same tasks called one after another."""
-    tasks = [Task(0, first, first + BLOCK) for first in range(0, effort.chips, BLOCK)]
-    ratios, seconds = [], []
+    """Time of a study on one worker over what the worker has spent in its tasks, in one run."""
+    overheads, seconds = [], []
     with connect(None, None) as client:
-        evaluate_block(study.source, study.points[0], 0, tasks[0])
         _warm(client, study)
         for _ in range(max(2, effort.turns // 2)):
-            start = time.perf_counter()
-            for task in tasks:
-                evaluate_block(study.source, study.points[0], 0, task)
-            alone = time.perf_counter() - start
-            seconds.append(_engine_seconds(client, study))
-            ratios.append(seconds[-1] / alone - 1)
+            with get_task_stream(client) as stream:
+                seconds.append(_engine_seconds(client, study))
+            overheads.append(seconds[-1] / _evaluation_seconds(stream.data) - 1)
+    num_tasks = -(-effort.chips // BLOCK)
     yield Figure(
         "overhead of scheduling and storing, over the evaluations",
-        median(ratios),
+        median(overheads),
         0.05,
         True,
-        f"{len(tasks)} tasks of {BLOCK} chips, {1e3 * median(seconds) / len(tasks):.0f} ms each",
+        f"{num_tasks} tasks of {BLOCK} chips, {1e3 * median(seconds) / num_tasks:.0f} ms each",
     )
+
+
+def _evaluation_seconds(tasks: Iterable[Mapping[str, Any]]) -> float:
+    """Time in which a worker has run tasks, by what dask notes of each."""
+    spans = (span for task in tasks for span in task["startstops"])
+    return sum(span["stop"] - span["start"] for span in spans if span["action"] == "compute")
 
 
 def _engine_seconds(client: Client, study: Study) -> float:
@@ -113,24 +116,23 @@ def _warm(client: Client, study: Study) -> None:
 
 
 def measure_growth(mapped: Path, effort: Effort) -> Iterator[Figure]:
-    """Ten times as many points, chips or crystals, over the base."""
+    """Ten times as many points, chips or crystals, over the base, by turns."""
     base = effort.base
-    alone = _study_seconds(mapped, base)
     for place, name in enumerate(("points", "chips", "crystals")):
         sizes = tuple(size * (GROWTH if i == place else 1) for i, size in enumerate(base))
-        grown = _study_seconds(mapped, sizes)
+        studies = study_of(mapped, *base), study_of(mapped, *sizes)
+        with connect(None, None) as client:
+            for study in studies:
+                _engine_seconds(client, study)
+            turns = [[_engine_seconds(client, s) for s in studies] for _ in range(effort.turns)]
+            last = _engine_seconds(client, studies[0])
+        alone, grown = zip(*turns, strict=True)
+        around = pairwise((*alone, last))  # the machine is not equally fast all the time
         yield Figure(
             f"time of {GROWTH} times as many {name}",
-            grown / alone,
+            median(2 * long / sum(pair) for long, pair in zip(grown, around, strict=True)),
             1.05 * GROWTH,
             True,
-            f"{grown:.2f} over {alone:.2f} s; from {base[0]} points, {base[1]} chips, {base[2]} "
-            "crystals",
+            f"{median(grown):.2f} over {median(alone):.2f} s; from {base[0]} points, "
+            f"{base[1]} chips, {base[2]} crystals",
         )
-
-
-def _study_seconds(mapped: Path, sizes: tuple[int, ...]) -> float:
-    study = study_of(mapped, *sizes)
-    with connect(None, None) as client:
-        _engine_seconds(client, study)
-        return median(_engine_seconds(client, study) for _ in range(3))

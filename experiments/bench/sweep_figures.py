@@ -33,7 +33,7 @@ class Effort:
     memory_blocks: tuple[int, ...]
 
 
-FULL = Effort(8, 5, 96, (1, 8, 20), (1, 16, 64))
+FULL = Effort(8, 5, 96, (1, 16, 20), (1, 16, 64))
 QUICK = Effort(2, 1, 8, (1, 1, 2), (1, 2))
 
 
