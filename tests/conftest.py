@@ -13,7 +13,7 @@ os.environ.setdefault("LIGHTFRAME_CACHE", tempfile.mkdtemp(prefix="lightframe-te
 settings.register_profile("dev", max_examples=25, deadline=None)
 settings.register_profile(
     "ci",
-    max_examples=200,
+    max_examples=100,
     derandomize=True,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
