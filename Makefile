@@ -12,13 +12,13 @@ demo: $(STAMP)
 	$(BIN)/lightframe demo
 
 test: $(STAMP) lint
-	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -n auto
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -n auto --dist loadfile
 
 slow: $(STAMP)
 	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -m slow
 
 peers: $(PEERS)
-	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -n auto -m peers
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -n auto --dist loadfile -m peers
 
 bench: $(PEERS)
 	$(BIN)/lightframe bench core
