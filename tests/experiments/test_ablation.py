@@ -91,6 +91,7 @@ def test_only_what_is_missing_is_trained_again(continued: Continued) -> None:
     assert {name for name in now if now[name] != continued.was_written[name]} == {REPEATED}
 
 
+@pytest.mark.slow
 def test_numbers_are_those_of_a_cross_validation(continued: Continued, tmp_path: Path) -> None:
     out = tmp_path / "crossval"
     alone = crossval(CONFIG.crossvals["quat_sp"], out, workers=1, wbm=None)

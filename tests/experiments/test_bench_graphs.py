@@ -64,6 +64,7 @@ def test_what_counts_as_reached(required: dict[str, float], expected: bool | Non
     assert rate(2.0, **required).is_reached is expected
 
 
+@pytest.mark.slow
 def test_all_rates_are_measured_and_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,6 +104,7 @@ def test_marks_are_evenly_spread() -> None:
     assert marks[-1] == 1_000_000
 
 
+@pytest.mark.slow
 def test_as_many_messages_are_remembered_as_is_said() -> None:
     """By the scheduler of each worker, and by the driver of the scheduler."""
 
@@ -117,6 +118,7 @@ def test_as_many_messages_are_remembered_as_is_said() -> None:
         assert client.scheduler_comm.recent_message_log.maxlen == 3
 
 
+@pytest.mark.slow
 def test_all_processes_are_measured(tmp_path: Path) -> None:
     """Two pretended workers in a process of their own, a scheduler in another."""
     out = succeeds(

@@ -82,6 +82,7 @@ UNDETERMINED = (
 Their gradient is rounding alone, which Adam scales up to steps as large as all others."""
 
 
+@pytest.mark.slow
 def test_a_training_by_two_processes_is_that_of_one(tmp_path: Path) -> None:
     """Same global batches, bases, dropout, statistics and gradients; rounding alone differs."""
     run(command(tmp_path / "one", 2))

@@ -176,6 +176,7 @@ def test_studies_agree_with_their_closed_forms(results: xr.Dataset) -> None:
     assert ideal.expected <= tolerances.CLOSED_FORM_F64 and ideal.ratio_text() == "-"
 
 
+@pytest.mark.slow
 def test_blocks_and_workers_change_no_bit(
     small: Study, results: xr.Dataset, tmp_path: Path
 ) -> None:

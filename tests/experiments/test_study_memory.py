@@ -86,6 +86,7 @@ def test_a_resumed_study_needs_the_memory_of_its_blocks(
         small.run(tmp_path / "out", too_little, is_resumed=True)
 
 
+@pytest.mark.slow
 def test_a_process_stays_within_its_memory(tmp_path: Path) -> None:
     """What a small process says it needs is what it gets along with."""
     path = study_file(tmp_path, axes={"phase_noise_rad": [0.1]}, chips=64)

@@ -6,6 +6,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 import torch
 
 from experiments.training_log import METRICS_FILE, count_epochs
@@ -15,6 +16,7 @@ EPOCHS = 4
 PATIENCE_S = 300.0
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_the_middle_of_an_epoch_ends_in_the_same_bits(tmp_path: Path) -> None:
     run(command(tmp_path / "whole", EPOCHS))
     process = start(command(tmp_path / "killed", EPOCHS))
