@@ -4,8 +4,8 @@
 ``TAIL``. The tables of numpy were computed in double precision and differ from the exact ones in
 the last digits, so they are copied; tests read them back out of numpy.
 
-Source: numpy, numpy/random/src/distributions/ziggurat_constants.h (LICENSE-NUMPY.txt); Marsaglia and
-Tsang, J. Stat. Softw. 5, 8 (2000).
+Source: numpy, numpy/random/src/distributions/ziggurat_constants.h (LICENSE-NUMPY.txt); Marsaglia
+and Tsang, J. Stat. Softw. 5, 8 (2000).
 """
 
 from functools import lru_cache
