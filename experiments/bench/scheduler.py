@@ -30,7 +30,7 @@ from experiments.study.inputs import Source
 from experiments.study.points import Point
 from experiments.study.schedule import Schedule
 from experiments.study.stopping import StoppingRule
-from experiments.study.store import StudyStore
+from experiments.study.store import WEIGHT_ERROR, StudyStore
 from photonic import load_hardware
 
 RESULT_FILE = "scheduler.json"
@@ -146,7 +146,7 @@ def pretended_store(directory: Path, num_tasks: int, block: int, crystals: int) 
     num_points, num_chips = study_shape(num_tasks, block)
     points = {"time_s": xr.Variable("point", np.zeros(num_points), {"units": "s"})}
     record = RunRecord.capture("lightframe bench scheduler", {}, 0, {})
-    quantities = ("error", "deviation")
+    quantities = ("error", "deviation", WEIGHT_ERROR)
     StudyStore.create(
         directory, frame, points, record, quantities, num_chips=num_chips, block=block
     )

@@ -40,7 +40,7 @@ class StoreCost:
 
 
 def measure_store(store: StudyStore, crystals: int, chunks: int) -> StoreCost:
-    """Fill an empty store with random predictions, open it and read what is done.
+    """Fill an empty store with random predictions and weight errors, open it, read what is done.
 
     Args:
         store: has at least so many tasks.
@@ -53,7 +53,7 @@ def measure_store(store: StudyStore, crystals: int, chunks: int) -> StoreCost:
     directory = store.path.parent
     before = _disk_usage(store.path)
     num_points, num_chips = store.errors.shape
-    predictions = np.random.default_rng(0).normal(size=(store.block, crystals))
+    predictions = np.random.default_rng(0).normal(size=(store.block, crystals + 1))
     firsts = range(0, num_chips, store.block)
     tasks = [Task(p, c, c + store.block) for p in range(num_points) for c in firsts][:chunks]
     wall, processor = time.perf_counter(), time.process_time()

@@ -23,7 +23,7 @@ from experiments.bench.study_store import measure_store
 from experiments.study.cluster import connect
 from experiments.study.evaluate import Task
 from experiments.study.reader import open_study
-from experiments.study.store import STORE
+from experiments.study.store import OF_CHIPS, STORE
 from tests.experiments.test_cli import succeeds
 
 LOAD = HeadLoad(
@@ -75,15 +75,15 @@ def test_results_of_empty_tasks_reach_the_store(tmp_path: Path) -> None:
 
 
 def test_the_cost_of_a_store_is_that_of_its_files(tmp_path: Path) -> None:
-    """A task adds a file to each of two arrays of chips, a file and a folder to two of crystals."""
+    """A task adds a file to three arrays of chips each, a file and a folder to two of crystals."""
     store = pretended_store(tmp_path, 10, block=2, crystals=5)
     cost = measure_store(store, 5, chunks=8)
     assert cost.chunks == 8
-    files_and_folders = 8 * (2 + 2 * 2)
-    assert cost.inodes == files_and_folders + 4  # and a folder of the point in each array
-    folders = [tmp_path / STORE / name for name in ("error", "deviation", "deviation_rms", "mae")]
+    files_and_folders = 8 * (3 + 2 * 2)
+    assert cost.inodes == files_and_folders + 5  # and a folder of the point in each array
+    folders = [tmp_path / STORE / name for name in ("error", "deviation", *OF_CHIPS)]
     files = [p for folder in folders for p in folder.glob("0/**/*") if p.is_file()]
-    assert len(files) == 8 * 4
+    assert len(files) == 8 * 5
     assert cost.stored == sum(p.stat().st_size for p in files)
     assert cost.allocated >= cost.stored
     assert np.isnan(store.errors).sum() == 2 * 2
