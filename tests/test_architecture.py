@@ -64,7 +64,7 @@ def test_no_pickle_and_no_eval() -> None:
 
 
 def test_slow_packages_are_loaded_when_they_are_used() -> None:
-    """What no study needs before its first task; together they take as long to load as numba."""
+    """What no study needs before its first task."""
     slow = {"sklearn", "scipy.stats", "scipy.optimize", "scipy.spatial", "matplotlib", "pymatgen"}
     code = f"import sys, experiments.study.run; print(*{slow} & sys.modules.keys())"
     done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
