@@ -33,7 +33,9 @@ $(STAMP): setup.cfg pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test]"
 	touch $@
 
+# torchonn imports torchvision for data sets that its layers never use: a stand-in takes its place.
 $(PEERS): $(STAMP)
+	$(BIN)/python -m pip install --quiet tests/peers/torchvision_stand_in
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,peers,torchonn]"
 	$(BIN)/python -m pip install --quiet --no-deps mmcv-lite==2.2.0
 	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps torchonn==0.0.8
