@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import dask
-from distributed import Client, LocalCluster
+from distributed import Client, LocalCluster, Security
 
 CONNECT_S = 20
 """[s] after which a scheduler that does not answer is given up."""
@@ -22,8 +22,13 @@ _SETTINGS = {
     # past messages of every connection.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.low-level-log-length": 10,
+    # Nobody looks at the pages of a scheduler and of workers that live as long as a command.
+    "distributed.scheduler.http.routes": [],
+    "distributed.worker.http.routes": [],
 }
 """Of the scheduler and the workers that are started here."""
+_LOOPBACK = "127.0.0.1:0"
+"""Any free port, since studies run side by side, that no other machine can reach."""
 
 
 @contextmanager
@@ -32,7 +37,10 @@ def connect(workers: int | None, scheduler: str | None) -> Iterator[Client]:
 
     Args:
         workers: processes to start on this machine, each with one thread; None stays in this one.
-        scheduler: address of a running scheduler, ``tcp://host:port``.
+            They take connections of this machine alone, with certificates that only they and this
+            process hold: whoever else could connect to a worker could run code in it.
+        scheduler: address of a running scheduler, ``tcp://host:port``. Without TLS, everybody who
+            reaches it can run code in its workers and in this process.
 
     Raises:
         ValueError: if both are given.
@@ -51,7 +59,9 @@ def connect(workers: int | None, scheduler: str | None) -> Iterator[Client]:
             n_workers=workers or 1,
             threads_per_worker=1,
             processes=workers is not None,
-            dashboard_address="127.0.0.1:0",  # any free port: studies run side by side
+            dashboard_address=_LOOPBACK,
+            worker_dashboard_address=_LOOPBACK,
+            security=Security.temporary() if workers is not None else None,
             memory_limit=None,
             preload=[WORKER_SETUP] if workers is not None else [],
             silence_logs=_QUIET,

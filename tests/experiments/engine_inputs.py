@@ -86,7 +86,11 @@ def numbered(source: Source, point: Point, seed: int, task: Task) -> Floats:
 def threads_here(number: int = THREADS) -> Iterator[tuple[Client, LocalCluster]]:
     """A cluster of one worker in this process."""
     RAN.clear()
-    options: dict[str, Any] = {"processes": False, "dashboard_address": ":0", "memory_limit": None}
+    options: dict[str, Any] = {
+        "processes": False,
+        "dashboard_address": "127.0.0.1:0",
+        "memory_limit": None,
+    }
     with (
         LocalCluster(n_workers=1, threads_per_worker=number, **options) as cluster,
         Client(cluster) as client,

@@ -35,7 +35,7 @@ _CLUSTER = """
 import sys, threading
 from distributed import LocalCluster
 import tests.experiments.engine_inputs
-port, options = int(sys.argv[1]), {"processes": False, "dashboard_address": ":0"}
+port, options = int(sys.argv[1]), {"processes": False, "dashboard_address": "127.0.0.1:0"}
 options |= {"protocol": "tcp", "scheduler_port": port, "memory_limit": None}
 cluster = LocalCluster(n_workers=1, threads_per_worker=2, **options)
 print(cluster.scheduler_address, flush=True)
@@ -52,7 +52,7 @@ def two_processes() -> Iterator[tuple[Client, LocalCluster]]:
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 1}),
         LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=":0", memory_limit=None
+            n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", memory_limit=None
         ) as workers,
         Client(workers, timeout=START_S) as client,
     ):

@@ -5,11 +5,13 @@ import signal
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import xarray as xr
-from distributed import LocalCluster
+from distributed import Client, LocalCluster, Security
 
 from experiments.evaluation import chip_predictions
 from experiments.study import cluster
@@ -64,7 +66,7 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_bits(
 ) -> None:
     out = tmp_path / "out"
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, dashboard_address=":0", memory_limit=None
+        n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0", memory_limit=None
     ) as two:
         victim = next(iter(two.workers.values())).process.pid
         killer = threading.Thread(target=kill_after_a_block, args=(victim, out), daemon=True)
@@ -111,6 +113,38 @@ def test_a_killed_study_goes_on_to_the_same_bits(
     continued = small.run(out, HERE, is_resumed=True)
     xr.testing.assert_identical(without_command(continued), without_command(results))
     assert {path: finished_chunks(out)[path] for path in kept} == kept
+
+
+@pytest.mark.parametrize("workers", [None, 1], ids=["here", "processes"])
+def test_only_this_machine_reaches_a_study_and_nobody_without_its_certificate(
+    workers: int | None,
+) -> None:
+    """Whoever can talk to a scheduler or a worker of dask can run code in it."""
+    this = psutil.Process()
+    before = {socket.laddr for socket in listening(this)}
+    with connect(workers, None) as client:
+        processes = (this, *this.children(recursive=True))
+        found = [socket.laddr for one in processes for socket in listening(one)]
+        assert {address.ip for address in found} <= {"127.0.0.1"}
+        assert set(found) - before
+        if workers is None:
+            assert client.scheduler.addr.startswith("inproc://")
+            return
+        of_workers = list(client.nthreads())
+        assert len(of_workers) == 1
+        for address in (client.scheduler.addr, *of_workers):
+            assert address.startswith("tls://127.0.0.1:")
+            plain = address.replace("tls://", "tcp://")
+            with pytest.raises(OSError), Client(plain, timeout=1):
+                pytest.fail("connected without TLS")
+            with pytest.raises(OSError), Client(address, security=Security.temporary(), timeout=1):
+                pytest.fail("connected with another certificate")
+        assert client.submit(abs, -1).result() == 1
+
+
+def listening(process: psutil.Process) -> list[Any]:
+    """Sockets of a process that others can connect to."""
+    return [s for s in process.net_connections() if s.status == psutil.CONN_LISTEN]
 
 
 def test_ctrl_c_keeps_what_is_finished_and_says_so(tmp_path: Path) -> None:
