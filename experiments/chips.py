@@ -7,7 +7,6 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from experiments.console import console
@@ -129,7 +128,7 @@ def print_chips() -> None:
 
 def print_chip(hardware: HardwareConfig) -> None:
     """Tables of all stated figures of a chip, one per group."""
-    console.print(escape(f"{hardware.name}: {hardware.description}"), style="italic")
+    console.print(f"{hardware.name}: {hardware.description}", style="italic")
     console.print(f"effects: {', '.join(effects_on(hardware)) or 'none'}")
     if hardware.ideal:
         console.print(f"switched off: {', '.join(hardware.ideal)}")
@@ -141,7 +140,7 @@ def print_chip(hardware: HardwareConfig) -> None:
                 source = f"\nsource: {figure.source}" if figure.source else ""
                 value = _value_text(figure.value)
                 _add_row(table, figure.field, value, figure.unit, figure.meaning + source)
-        console.print(f"\n{escape(group)}", style="italic")
+        console.print(f"\n{group}", style="italic")
         console.print(table)
 
 
@@ -153,7 +152,7 @@ def _table(*header: str) -> Table:
 
 
 def _add_row(table: Table, *cells: str) -> None:
-    table.add_row(*map(escape, cells))
+    table.add_row(*cells)
 
 
 def _value_text(value: Any) -> str:

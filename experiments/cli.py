@@ -37,6 +37,7 @@ from experiments.commands.options import (
 )
 from experiments.commands.predict import predict
 from experiments.commands.presets import presets
+from experiments.commands.program import Group, bench, program
 from experiments.commands.results import results
 from experiments.commands.robustness import robustness
 from experiments.commands.sweep import sweep
@@ -46,18 +47,22 @@ from experiments.commands.verify import verify
 
 app = typer.Typer(
     name="lightframe",
-    help="Photonic-tensor-core simulator for frame-aligned crystal networks.",
-    no_args_is_help=True,
+    cls=Group,
     add_completion=False,
     pretty_exceptions_enable=False,
+    # Markup would take units in brackets for styles and leave them out.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 
-bench_app = typer.Typer(help="Measure speed and memory.", no_args_is_help=True)
+bench_app = typer.Typer(cls=Group)
 bench_app.command("graphs")(bench_graphs)
 bench_app.command("inference")(bench_inference)
 bench_app.command("scheduler")(bench_scheduler)
 bench_app.command("sweep")(bench_sweep)
 bench_app.command("training")(bench_training)
+app.callback(invoke_without_command=True)(program)
+bench_app.callback(invoke_without_command=True)(bench)
 app.add_typer(bench_app, name="bench")
 app.add_typer(chips_app, name="chips")
 app.command("map")(map_command)
@@ -153,7 +158,7 @@ def main() -> None:
     """Run the command line; a user's mistake is one line on stderr and exit status 2."""
     keep_freed_memory()
     try:
-        status = app(standalone_mode=False)
+        status = app(prog_name="lightframe", standalone_mode=False)
     except typer.Abort:
         status = _INTERRUPTED
     except Exception as error:
@@ -175,3 +180,7 @@ def _is_users(error: Exception) -> bool:
     """
     causes = (ValueError, OSError, ArithmeticError, MemoryError)
     return isinstance(error, causes) or hasattr(error, "format_message")
+
+
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 
 import xarray as xr
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -18,7 +17,8 @@ from experiments.results import PER_CHIP
 from experiments.sensitivity import LayerSensitivity
 from photonic.calibration.recipe import Effort, Method
 
-console = Console()
+console = Console(markup=False, emoji=False)
+"""Prints text as it is: units, names and paths in brackets or colons are no styles."""
 SOURCES = ("phase", "voltage", "code")
 
 
@@ -26,7 +26,7 @@ SOURCES = ("phase", "voltage", "code")
 def progress(title: str, total: int | None = None) -> Iterator[Callable[..., None]]:
     """A progress bar; the yielded function moves it on by one and may set the total."""
     columns = (
-        TextColumn("{task.description:<28}"),
+        TextColumn("{task.description:<28}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
@@ -47,12 +47,12 @@ def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]
     table = Table(box=None, padding=(0, 1, 0, 0))
     for index, name in enumerate(header):
         if index == 0:
-            table.add_column(escape(name), overflow="fold")
+            table.add_column(name, overflow="fold")
         else:
-            table.add_column(escape(name), justify="right", no_wrap=True)
+            table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(*map(escape, row))
-    console.print(escape(title), style="italic")
+        table.add_row(*row)
+    console.print(title, style="italic")
     console.print(table)
 
 

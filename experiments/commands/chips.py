@@ -4,7 +4,9 @@ from typing import Annotated
 
 import typer
 
-chips_app = typer.Typer()
+from experiments.commands.program import Group
+
+chips_app = typer.Typer(cls=Group)
 
 
 @chips_app.callback(invoke_without_command=True)

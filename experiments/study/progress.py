@@ -30,7 +30,7 @@ def study_progress(schedule: Schedule) -> Iterator[Callable[[Task], None]]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("{task.fields[rate]} {task.fields[mean]}"),
+        TextColumn("{task.fields[rate]} {task.fields[mean]}", markup=False),
     )
     done, last, shown_at = 0, None, -math.inf
     with Progress(*columns, console=console) as bar:
