@@ -15,7 +15,7 @@ from photonic.impairments.loss import loss_gain
 from photonic.layout import MeshLayout
 from photonic.mesh_state import MESHES, Commands, mesh_layouts
 from photonic.phase_chain import driven_phase, warmed
-from photonic.program import Program
+from photonic.program import Program, check_names
 
 # Shapes: R, C tiles of a layer, T tiles of several layers, S shifters of a mesh.
 
@@ -104,11 +104,9 @@ def drive_layers(
         Differentiable with respect to the commands.
 
     Raises:
-        ValueError: if two layers share a name or the drive cannot reach a phase.
+        ValueError: if a layer has no name, two layers share one, or the drive cannot reach a phase.
     """
-    names = [program.name for program in programs]
-    if len(set(names)) < len(names):
-        raise ValueError(f"layers must have different names, or they share their draws: {names}")
+    check_names(programs)
     scales = (
         command.scale * electronic_gain(program, hardware)
         for program, command in zip(programs, commands, strict=True)
@@ -130,7 +128,12 @@ def drive_layers(
 
 
 def joint_meshes(programs: Sequence[Program]) -> dict[str, Meshes]:
-    """The meshes of all tiles of layers of one wiring, by mesh, as a chip draws them."""
+    """The meshes of all tiles of layers of one wiring, by mesh, as a chip draws them.
+
+    Raises:
+        ValueError: if a layer has no name or two layers share one.
+    """
+    check_names(programs)
     counts = tuple(program.num_tiles for program in programs)
     return {
         mesh: Meshes(

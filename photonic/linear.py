@@ -208,11 +208,12 @@ class PhotonicLinear(nn.Module):
         """
         self._store(self._tensors_of(weight))
 
-    def program(self, name: str = "layer") -> Program:
+    def program(self, name: str = "") -> Program:
         """Ideal settings that perform the present weight.
 
         Args:
-            name: name of the layer in the program.
+            name: name of the layer in the program, by which a chip draws its errors; ``realise``
+                needs one.
 
         Returns:
             A program on the CPU; in ``phases`` its meshes are those of the layer, with the phases

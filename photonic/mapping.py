@@ -23,7 +23,7 @@ def map_linear(
     weight: Tensor | ArrayLike,
     layout: str = "clements",
     tile: int | Literal["full"] | None = 16,
-    name: str = "layer",
+    name: str = "",
     order: SingularOrder = "descending",
 ) -> Program:
     """Ideal settings that perform a weight matrix.
@@ -37,7 +37,7 @@ def map_linear(
         weight: (out_features, in_features) real and finite; computed in float64.
         layout: kind of mesh, "clements" or "reck".
         tile: size K of K x K tiles, padded with zeros; "full" or None: one out x in tile.
-        name: name of the layer.
+        name: name of the layer, by which a chip draws its errors; ``realise`` needs one.
         order: which attenuator holds which singular value.
 
     Returns:

@@ -64,7 +64,7 @@ class MeshSettings(Parameterisation):
 
     def from_weight(self, weight: Tensor) -> dict[str, Tensor]:
         """The mapping onto the tiles."""
-        return self.from_program(map_onto(weight, self.wiring, "layer"))
+        return self.from_program(map_onto(weight, self.wiring))
 
     def from_program(self, program: Program) -> dict[str, Tensor]:
         """The settings of the program; in a tile of scale 0 the attenuators are opened.

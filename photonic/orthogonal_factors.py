@@ -56,7 +56,7 @@ class OrthogonalFactors(Parameterisation):
 
     def from_weight(self, weight: Tensor) -> dict[str, Tensor]:
         """The singular value decomposition of each tile, from its mapping."""
-        mapped = map_onto(weight, self.wiring, "layer")
+        mapped = map_onto(weight, self.wiring)
         u, v = (
             transfer_matrix(layout, mesh.theta, mesh.phi, mesh.output_phase).real
             for layout, mesh in ((mapped.u_layout, mapped.u), (mapped.v_layout, mapped.v))

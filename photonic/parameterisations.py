@@ -124,7 +124,7 @@ def blank_wiring(
     return Program("wiring", out_features, in_features, *layout, *phases, ones, ones[..., 0])
 
 
-def map_onto(weight: Tensor, wiring: Program, name: str) -> Program:
+def map_onto(weight: Tensor, wiring: Program, name: str = "") -> Program:
     """Weight mapped onto the tiles of a wiring.
 
     Raises:

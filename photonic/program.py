@@ -1,7 +1,7 @@
 """Ideal settings of one tensor core: what a dense layer becomes on a grid of optical tiles."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ class Program:
     belongs to the electronics.
 
     Args:
-        name: name of the layer.
+        name: name of the layer; empty for a program that is not put on a chip.
         out_features: rows of W.
         in_features: columns of W.
         u_layout: wiring of the U meshes, m modes.
@@ -44,7 +44,7 @@ class Program:
     """
 
     name: str
-    """Name of the layer."""
+    """Name of the layer, by which a chip draws its errors; empty if it has none."""
     out_features: int
     """Rows of W."""
     in_features: int
@@ -227,6 +227,22 @@ class Program:
             attenuation=tensors["attenuation"],
             scale=tensors["scale"],
         )
+
+
+def check_names(programs: Sequence[Program]) -> None:
+    """Refuse layers that their names do not tell apart; draws, commands and files are kept by name.
+
+    Raises:
+        ValueError: if a layer has no name or two layers share one.
+    """
+    names = [program.name for program in programs]
+    if "" in names:
+        raise ValueError(
+            "a program needs a `name`, by which a chip draws its errors: map each layer with one "
+            "of its own"
+        )
+    if len(set(names)) < len(names):
+        raise ValueError(f"layers must have different names, or they share their draws: {names}")
 
 
 def tile_matrices(u: Tensor, sigma: Tensor, v: Tensor) -> Tensor:

@@ -55,7 +55,9 @@ def realise(
     """Weight matrix that a chip applies when it is given a program.
 
     Errors are drawn once for the whole tile grid of each mesh, under the names "layer/V",
-    "layer/sigma" and "layer/U". With ``is_loss_compensated`` the weight is multiplied by
+    "layer/sigma" and "layer/U", with the name of the program in place of "layer": programs of the
+    same name have the same errors, also in separate calls, as a layer has before and after a
+    training. With ``is_loss_compensated`` the weight is multiplied by
     ``electronic_gain``.
 
     Args:
@@ -68,7 +70,8 @@ def realise(
         (out_features, in_features) real weight on the CPU.
 
     Raises:
-        ValueError: if a mesh is too large for the hardware or the drive cannot reach a phase.
+        ValueError: if the program has no name, a mesh is too large for the hardware or the drive
+            cannot reach a phase.
     """
     return realise_all([program], chip, shot, dtype=dtype)[0]
 
@@ -116,7 +119,7 @@ def realise_commands(
         commands.
 
     Raises:
-        ValueError: if two layers share a name or the drive cannot reach a phase.
+        ValueError: if a layer has no name, two layers share one, or the drive cannot reach a phase.
     """
     return realise_driven(drive_layers(programs, commands, chip.hardware), chip, shot, dtype=dtype)
 

@@ -58,7 +58,7 @@ def program_from_torchonn(
     mode: Mode,
     algorithm: Algorithm = "clements",
     prefix: str = "",
-    name: str = "layer",
+    name: str = "",
 ) -> Program:
     """The program that performs the weight of a layer of torchonn.
 
@@ -74,7 +74,7 @@ def program_from_torchonn(
         mode: mode of the layer.
         algorithm: its ``decompose_alg``; "francis" is refused.
         prefix: of the layer's names in the state dict, such as "fc1.".
-        name: name of the program.
+        name: name of the program, by which a chip draws its errors; ``realise`` needs one.
 
     Returns:
         A program of k x k tiles on meshes of the kind ``algorithm``.

@@ -9,7 +9,7 @@ from torch import Tensor
 from photonic.layout import MeshLayout
 from photonic.mesh_state import MESHES, Commands
 from photonic.phases import MeshPhases
-from photonic.program import Program
+from photonic.program import Program, check_names
 
 # Shapes: T tiles of all layers, R, C those of one layer, m x n one tile.
 
@@ -31,10 +31,12 @@ class TileBatch:
         """The tiles of some layers.
 
         Raises:
-            ValueError: if there is no layer, or their tiles are wired in different ways.
+            ValueError: if there is no layer, their tiles are wired in different ways, or their
+                names do not tell them apart.
         """
         if len({(layer.u_layout, layer.v_layout) for layer in layers}) != 1:
             raise ValueError("`layers` must be one or more layers with tiles of the same wiring")
+        check_names(layers)
         first = layers[0]
         num_tiles = sum(layer.num_tiles for layer in layers)
         rows, columns = first.tile_shape

@@ -28,7 +28,7 @@ from photonic.drive_laws.law_set import LawSet, data_sheet_laws
 from photonic.drive_laws.records import LawRecord
 from photonic.hardware import HardwareConfig, first_problem
 from photonic.mesh_state import Commands
-from photonic.program import Program
+from photonic.program import Program, check_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +123,9 @@ def matrix_sha256(weight: Tensor) -> str:
 
 
 def _check(programs: Sequence[Program], hardware: HardwareConfig, options: ExportOptions) -> None:
-    names = [program.name for program in programs]
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"layers must have different names, got {names}")
+    if not programs:
+        raise ValueError("`programs` must hold at least one layer")
+    check_names(programs)
     if options.calibrated is not None and options.laws is not None:
         raise ValueError("a calibration knows its heaters: it takes no measured laws")
     if options.present is None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from photonic.export_formats.folder import NamedFile
 from photonic.layout import MeshLayout
 from photonic.phases import MeshPhases
-from photonic.program import Program
+from photonic.program import Program, check_names
 
 INDEX_FILE = "meshes.json"
 WEIGHT = (
@@ -79,9 +79,7 @@ def mesh_files(
     Raises:
         ValueError: if names repeat or there is no such tile.
     """
-    names = [program.name for program in programs]
-    if len(set(names)) < len(names):
-        raise ValueError(f"layers must have different names, got {names}")
+    check_names(programs)
     layers = []
     for number, program in enumerate(programs):
         stem = f"{number:03d}_" + re.sub(r"[^A-Za-z0-9_-]+", "_", program.name)

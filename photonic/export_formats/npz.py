@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from photonic.program import Program
+from photonic.program import Program, check_names
 
 _LAYERS = "layers"
 _DTYPES = (np.dtype("<f8"), np.dtype("u1"))
@@ -37,9 +37,7 @@ def npz_bytes(programs: Sequence[Program]) -> bytes:
     Raises:
         ValueError: if names repeat.
     """
-    names = [program.name for program in programs]
-    if len(set(names)) < len(names):
-        raise ValueError(f"layers must have different names, got {names}")
+    check_names(programs)
     metadata = json.dumps([program.metadata() for program in programs]).encode()
     arrays = {_LAYERS: np.frombuffer(metadata, dtype=np.uint8)}
     for program in programs:

@@ -15,7 +15,7 @@ from torch import Tensor
 from photonic.adapters.torchonn import torchonn_from_program
 from photonic.adapters.torchonn_mesh import Algorithm
 from photonic.export_formats.folder import NamedFile
-from photonic.program import Program
+from photonic.program import Program, check_names
 
 STATE_FILE = "torchonn.safetensors"
 
@@ -35,9 +35,7 @@ def torchonn_files(
     Raises:
         ValueError: if names repeat, or as ``torchonn_from_program``.
     """
-    names = [program.name for program in programs]
-    if len(set(names)) < len(names):
-        raise ValueError(f"layers must have different names, got {names}")
+    check_names(programs)
     tensors: dict[str, Tensor] = {}
     layers = []
     for program in programs:

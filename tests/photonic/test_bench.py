@@ -336,7 +336,7 @@ def results(bench: Any) -> list[Tensor]:
 
 def test_a_bench_in_another_process_gives_the_same_bits():
     """The chip exists in the other process alone, and the calibrations find the same."""
-    program, chip = map_linear(random_normal(0, 6, 3), "clements", 3), Chip(EVERYTHING, 5)
+    program, chip = map_linear(random_normal(0, 6, 3), "clements", 3, "layer"), Chip(EVERYTHING, 5)
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=serve, args=(program, chip, there))

@@ -121,7 +121,7 @@ def test_attenuators_in_reach_are_exact_and_the_rest_nearest():
 
 def test_a_corrected_program_has_its_weight_on_the_chip():
     weight = torch.from_numpy(keyed_generator(0, "program").standard_normal((4, 8)))
-    program = map_linear(weight, tile=4)
+    program = map_linear(weight, tile=4, name="layer")
     chip = Chip(load_hardware("ideal").replace(coupler_sigma_rad=1e-3), 3)
     couplers = {mesh: e.coupler_error for mesh, e in layer_errors(program, chip).items()}
     found = correct_program(program, couplers)

@@ -26,7 +26,7 @@ SHAPES = [(5, 7, 4), (2, 4, "full"), (4, 3, "full"), (3, 3, 3)]
 
 
 def layer(rows, columns, tile, seed=0):
-    return map_linear(random_normal(seed, rows, columns), tile=tile)
+    return map_linear(random_normal(seed, rows, columns), tile=tile, name="layer")
 
 
 def random_stds(program, seed):

@@ -26,7 +26,7 @@ IMPERFECT = load_hardware("soi_typical").only("loss", "coupler").replace(inserti
 def layer(kind: str = "clements", tile: int = 6, grid: tuple[int, int] = (2, 3)) -> Program:
     rows, columns = (size * tile for size in grid)
     weight = torch.from_numpy(keyed_generator(0, "fit").standard_normal((rows, columns)))
-    return map_linear(weight, kind, tile)
+    return map_linear(weight, kind, tile, "layer")
 
 
 def tiles(program: Program) -> Tensor:

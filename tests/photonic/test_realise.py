@@ -1,5 +1,6 @@
 """Realised weights: ideal chips, closed-form errors, keys of the draws, order of the effects."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from photonic.calibration.tile_batch import TileBatch
 from photonic.chip import Chip
 from photonic.drift import HORIZON_S
 from photonic.haar import haar_phases
@@ -16,6 +18,7 @@ from photonic.hardware import HardwareConfig, load_hardware
 from photonic.impairments.crosstalk import apply_crosstalk
 from photonic.impairments.quantisation import quantise_phase
 from photonic.layout import MeshLayout
+from photonic.linear import PhotonicLinear
 from photonic.mapping import map_linear
 from photonic.mesh_state import (
     MeshState,
@@ -27,7 +30,13 @@ from photonic.program import Program
 from photonic.quality import relative_error as relative_errors
 from photonic.quality import trace_fidelity
 from photonic.randomness import keyed_generator
-from photonic.realisation import attenuator_field, mesh_matrix, realise, realise_all
+from photonic.realisation import (
+    attenuator_field,
+    layer_errors,
+    mesh_matrix,
+    realise,
+    realise_all,
+)
 from tests.photonic.benches import realised_state
 from tests.tolerances import CLOSED_FORM, IDEAL_CHIP_F32, IDEAL_CHIP_F64
 
@@ -80,7 +89,7 @@ def haar_errors(layout: MeshLayout, chip: Chip) -> tuple[float, float]:
 )
 def test_ideal_chip_gives_the_weight(rows, cols, tile, layout, seed):
     weight = gaussian(rows, cols, seed=seed)
-    program = map_linear(weight, layout=layout, tile=tile)
+    program = map_linear(weight, layout=layout, tile=tile, name="layer")
     realised = realise(program, Chip(IDEAL))
     assert relative_error(realised, program.weight()) <= IDEAL_CHIP_F64
     assert relative_error(realised, weight) <= IDEAL_CHIP_F64
@@ -124,6 +133,21 @@ def test_all_layers_at_once_are_the_layers_one_by_one(name):
     assert realise_all([], drawn) == []
     with pytest.raises(ValueError, match="layers must have different names"):
         realise_all([programs[0], programs[0]], drawn)
+
+
+@pytest.mark.parametrize("make", ["map_linear", "PhotonicLinear"])
+def test_layers_without_a_name_are_refused_before_they_share_their_draws(make):
+    """Realised one by one, two unnamed layers would have had the same errors."""
+    unnamed = map_linear(gaussian(6, 6)) if make == "map_linear" else PhotonicLinear(6, 6).program()
+    named = dataclasses.replace(unnamed, name="a")
+    assert torch.equal(unnamed.weight(), named.weight())
+    for refused in (realise, layer_errors):
+        with pytest.raises(ValueError, match="needs a `name`, by which a chip draws its errors"):
+            refused(unnamed, chip(phase_noise_rad=0.01))
+    with pytest.raises(ValueError, match="needs a `name`"):
+        realise_all([named, unnamed], chip(phase_noise_rad=0.01))
+    with pytest.raises(ValueError, match="layers must have different names"):
+        TileBatch.of([named, named])
 
 
 def test_effects_and_meshes_have_independent_draws():

@@ -195,7 +195,7 @@ def test_gains_leave_the_signal_as_it_is():
 def test_lossy_cores_hear_more_noise():
     """The electronic gain of a compensated chip makes up for its loss, in noise too."""
     weight = weights()
-    program = map_linear(weight, tile=4)
+    program = map_linear(weight, tile=4, name="layer")
     lossy = IDEAL.replace(insertion_loss_db=1.0, is_loss_compensated=True, **DETECTOR)
     gain = electronic_gain(program, lossy)
     of = TensorCoreLink.of(program, lossy, gain)
