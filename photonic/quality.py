@@ -4,8 +4,6 @@ Shape legend: N modes. ``relative_error`` and ``matrix_distance`` see the global
 removed; the three fidelities are blind to it.
 """
 
-import math
-
 from torch import Tensor
 
 
@@ -56,33 +54,35 @@ def amplitude_fidelity(target: Tensor, realised: Tensor) -> Tensor:
 
 
 def relative_error(target: Tensor, realised: Tensor) -> Tensor:
-    """E = ||U~ - U|| / sqrt(N), the relative error of a unitary.
+    """E = ||W~ - W|| / ||W||, the relative error of any matrix.
 
-    Args:
-        target: (..., N, N) unitary U.
-        realised: (..., N, N) matrix U~.
-
-    Returns:
-        (...) real, 0 for equal matrices.
-
-    Source: Bandyopadhyay et al., Optica 8, 1247 (2021).
-    """
-    return _norm(realised - target) / math.sqrt(target.shape[-1])
-
-
-def matrix_distance(target: Tensor, realised: Tensor) -> Tensor:
-    """||W~ - W||^2 / ||W||^2, the square of the relative error of any matrix.
+    For a unitary ||U|| = sqrt(N), so that E = ||U~ - U|| / sqrt(N).
 
     Args:
         target: (..., M, N) matrix W, not zero.
         realised: (..., M, N) matrix W~.
 
     Returns:
-        (...) real, 0 for equal matrices; E^2 for a unitary target.
+        (...) real, 0 for equal matrices; the global phase counts.
+
+    Source: Bandyopadhyay et al., Optica 8, 1247 (2021), for a unitary.
+    """
+    return _norm(realised - target) / _norm(target)
+
+
+def matrix_distance(target: Tensor, realised: Tensor) -> Tensor:
+    """||W~ - W||^2 / ||W||^2, the square of ``relative_error``.
+
+    Args:
+        target: (..., M, N) matrix W, not zero.
+        realised: (..., M, N) matrix W~.
+
+    Returns:
+        (...) real, 0 for equal matrices.
 
     Source: Gu et al., L2ight, NeurIPS (2021); their code divides by the realised norm.
     """
-    return (_norm(realised - target) / _norm(target)).square()
+    return relative_error(target, realised).square()
 
 
 def _overlap(target: Tensor, realised: Tensor) -> Tensor:

@@ -64,10 +64,21 @@ def test_amplitude_fidelity_alone_is_blind_to_output_phases():
 
 
 @given(num_modes=st.integers(1, 8), seed=seeds)
-def test_distance_is_the_squared_error_of_a_unitary(num_modes, seed):
+def test_error_of_a_unitary_is_that_over_the_root_of_its_size(num_modes, seed):
     target, realised = haar(num_modes, seed), haar(num_modes, seed + 1)
-    error = relative_error(target, realised)
-    assert_close(matrix_distance(target, realised), error.square(), MESH_EPS)
+    expected = torch.linalg.matrix_norm(realised - target) / math.sqrt(num_modes)
+    assert_close(relative_error(target, realised), expected, MESH_EPS)
+    assert_close(matrix_distance(target, realised), expected.square(), MESH_EPS)
+
+
+@given(rows=st.integers(1, 8), columns=st.integers(1, 8), seed=seeds, gain=st.floats(0.0, 2.0))
+def test_error_of_a_weight_does_not_depend_on_its_size_or_scale(rows, columns, seed, gain):
+    """Divided by sqrt(N), the error of a weight that is off by one part in ten had any value."""
+    weight = 16 * random_normal(seed, rows, columns)
+    assert_close(relative_error(weight, gain * weight), value(abs(1 - gain)), MESH_EPS)
+    turned = weight.roll(1, 0) if rows > 1 else -weight
+    expected = (turned - weight).square().sum().sqrt() / weight.square().sum().sqrt()
+    assert_close(relative_error(weight, turned), expected, MESH_EPS)
 
 
 @given(seed=seeds)
@@ -78,8 +89,9 @@ def test_normalised_fidelity_is_at_most_one(seed):
     assert normalised_fidelity(target, realised) <= 1 + slack
 
 
-def test_distance_of_a_rectangular_matrix():
+def test_error_and_distance_of_a_rectangular_matrix():
     weight = torch.tensor([[3.0, 0.0, 4.0]])
+    assert_close(relative_error(weight, 1.5 * weight), torch.tensor(0.5), MESH_EPS)
     assert matrix_distance(weight, 0 * weight) == 1.0
     assert matrix_distance(weight, weight + torch.tensor([[0.0, 5.0, 0.0]])) == 1.0
 
