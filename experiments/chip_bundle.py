@@ -35,6 +35,7 @@ from photonic.chipfile import (
     ClippedLayer,
     ExportOptions,
     Format,
+    FormatOptions,
     Origin,
     Source,
     Verification,
@@ -49,6 +50,7 @@ from photonic.chipfile import (
 )
 from photonic.chipfile.formats import QONTROL_CHANNELS
 from photonic.drive_laws import load_laws
+from photonic.export_formats.qontrol_chain import ModuleKind
 
 MAX_PHASE_ERROR = 1e-9
 """Relative error of weights rebuilt from stored phases; rounding gives about 1e-15."""
@@ -76,6 +78,29 @@ class ExportRequest:
     """Files to write."""
     tile: tuple[int, int] | None = None
     """Row and column of the only tile wanted of each layer, for circuits and netlists."""
+    module_kind: ModuleKind | None = None
+    """Kind of the Qontrol modules; None takes that of the channel map."""
+    is_current_converted: bool = False
+    """Drive heaters that are calibrated in mA by the voltage over their resistance (NI-DAQmx)."""
+
+    def format_options(self, channels: ChannelMap | None) -> FormatOptions:
+        """Options of the format, with the kind of driver modules that the channel map states.
+
+        Raises:
+            ValueError: if the request and the channel map state different kinds.
+        """
+        stated = None if channels is None else channels.module_kind
+        if stated is not None and self.module_kind not in (None, stated):
+            raise ValueError(
+                f"{self.channels} is for modules {stated}, --module-kind says {self.module_kind}"
+            )
+        kind = self.module_kind or (stated if self.format == "qontrol" else None)
+        return FormatOptions(
+            tile=self.tile,
+            has_table=self.has_table,
+            module_kind=kind,
+            is_current_converted=self.is_current_converted,
+        )
 
 
 @dataclass(frozen=True)
@@ -125,6 +150,13 @@ def build_bundle(directory: Path, request: ExportRequest, command: str) -> ChipE
     Raises:
         ValueError: if an input cannot be used, or a phase is out of reach.
     """
+    return _built(directory, request, command)[0]
+
+
+def _built(
+    directory: Path, request: ExportRequest, command: str
+) -> tuple[ChipExport, ChannelMap | None]:
+    """The settings, and the channel map that was asked for."""
     mapped = load_mapped(directory)
     calibrated, hardware = None, mapped.hardware
     if request.calibration is not None:
@@ -147,13 +179,25 @@ def build_bundle(directory: Path, request: ExportRequest, command: str) -> ChipE
         "mapping": mapped.settings.model_dump(mode="json"),
     }
     origin = Origin(provenance, _checkpoint_sha256(directory / CHECKPOINT_DIR))
-    return build_export(list(mapped.programs.values()), hardware, origin, options)
+    export = build_export(list(mapped.programs.values()), hardware, origin, options)
+    return export, options.channels
 
 
 def export_bundle(
-    directory: Path, request: ExportRequest, out: Path, command: str
+    directory: Path,
+    request: ExportRequest,
+    out: Path,
+    command: str,
+    on_step: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[ChipExport, list[ClippedLayer]]:
     """Write the settings of a mapped model, as a bundle or in another format.
+
+    Args:
+        directory: mapped model.
+        request: laws, channels, branch, calibration, format.
+        out: folder to create.
+        command: recorded in the provenance.
+        on_step: as in ``write_format``.
 
     Returns:
         The settings, and what clipping costs.
@@ -163,8 +207,8 @@ def export_bundle(
         ValueError: as ``build_bundle``.
     """
     refuse_existing(out)
-    export = build_bundle(directory, request, command)
-    write_format(export, out, request.format, tile=request.tile, has_table=request.has_table)
+    export, channels = _built(directory, request, command)
+    write_format(export, out, request.format, request.format_options(channels), on_step=on_step)
     return export, clipping_loss(export)
 
 

@@ -8,7 +8,14 @@ from contextlib import contextmanager
 
 import xarray as xr
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from experiments.accuracy import Accuracy
@@ -25,14 +32,7 @@ SOURCES = ("phase", "voltage", "code")
 @contextmanager
 def progress(title: str, total: int | None = None) -> Iterator[Callable[..., None]]:
     """A progress bar; the yielded function moves it on by one and may set the total."""
-    columns = (
-        TextColumn("{task.description:<28}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task(title, total=total)
+    with _bar(title, total) as (bar, task):
 
         def advance(new_total: int | None = None) -> None:
             if new_total is not None:
@@ -40,6 +40,27 @@ def progress(title: str, total: int | None = None) -> Iterator[Callable[..., Non
             bar.advance(task)
 
         yield advance
+
+
+@contextmanager
+def progress_of_steps(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar; the yielded function is told the steps that are done and their number."""
+    with _bar(title, None) as (bar, task):
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+        total = bar.tasks[task].total or 1
+        bar.update(task, completed=total, total=total)
+
+
+@contextmanager
+def _bar(title: str, total: int | None) -> Iterator[tuple[Progress, TaskID]]:
+    columns = (
+        TextColumn("{task.description:<28}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=console) as bar:
+        yield bar, bar.add_task(title, total=total)
 
 
 def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from photonic.drive_laws.numeric_csv import NumericCsvError, open_regular, read_numeric_csv
+from photonic.export_formats.qontrol_chain import ModuleKind
 from photonic.hardware import first_problem
 from photonic.hardware.strict_yaml import StrictYamlError, read_table
 from photonic.hardware.tables import TableError, find_table
@@ -58,6 +59,8 @@ class ChannelFile(BaseModel):
     """Channels of a driver module, numbered from 0."""
     num_modules: _Count | None = None
     """Driver modules, numbered from 0; null = any number."""
+    module_kind: ModuleKind | None = None
+    """Kind of all driver modules, for ``qontrol``; null = Q8iv."""
     blocks: list[ChannelBlock] | None = None
     """Channels by rule."""
     file: str | None = None
@@ -82,6 +85,8 @@ class ChannelMap:
     """(K,) driver module of each shifter."""
     channel: _Integers
     """(K,) channel within the module."""
+    module_kind: ModuleKind | None = None
+    """Kind of all driver modules, for ``qontrol``; None if it is not stated."""
 
     def __post_init__(self) -> None:
         order = np.lexsort((self.channel, self.module))
@@ -140,7 +145,7 @@ def load_channel_map(path: str | Path, num_shifters: int) -> ChannelMap:
     try:
         _check_range(ids, module, channel, limits)
         order = _order(ids, num_shifters)
-        return ChannelMap(module[order], channel[order])
+        return ChannelMap(module[order], channel[order], limits.module_kind)
     except ChannelMapError as error:
         raise ChannelMapError(f"{path.name}: {error}") from None
 

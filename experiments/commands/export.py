@@ -11,6 +11,15 @@ import typer
 from experiments.commands.options import Mapped, Out
 
 
+class Kind(StrEnum):
+    """Kinds of driver modules of Qontrol."""
+
+    Q8iv = "Q8iv"
+    Q8b = "Q8b"
+    Q8a = "Q8a"
+    Q8bi = "Q8bi"
+
+
 class Target(StrEnum):
     """Files to write."""
 
@@ -39,6 +48,20 @@ def export(
     channels: Annotated[
         Path | None, typer.Option(help="Channel map, YAML or CSV; default: one module per tile.")
     ] = None,
+    module_kind: Annotated[
+        Kind | None,
+        typer.Option(
+            help="Driver modules, for qontrol; default: as the channel map says, or Q8iv."
+        ),
+    ] = None,
+    current_to_volts: Annotated[
+        bool,
+        typer.Option(
+            "--current-to-volts",
+            help="For nidaqmx: drive heaters that are calibrated in mA by the voltage over their "
+            "resistance_ohm.",
+        ),
+    ] = False,
     present: Annotated[
         Path | None,
         typer.Option(
@@ -61,7 +84,7 @@ def export(
     """Write phases, volts, powers and DAC codes of every shifter, by default as a chip bundle."""
     from experiments.chip_bundle import ExportRequest, export_bundle
     from experiments.commands.bundle_text import parse_tile, print_clipping
-    from experiments.console import console
+    from experiments.console import console, progress_of_steps
     from experiments.jobs import command_line
 
     request = ExportRequest(
@@ -74,9 +97,11 @@ def export(
         has_table=hdf5,
         format=target.value,
         tile=None if tile is None else parse_tile(tile),
+        module_kind=None if module_kind is None else module_kind.value,
+        is_current_converted=current_to_volts,
     )
-    with console.status("Writing phase settings"):
-        settings, clipped = export_bundle(mapped, request, out, command_line())
+    with progress_of_steps(f"Files for {target.value}") as on_step:
+        settings, clipped = export_bundle(mapped, request, out, command_line(), on_step)
     print_clipping(clipped)
     what = "chip bundle" if target is Target.bundle else target.value
     total, num_layers = settings.header.num_shifters, len(settings.layers)

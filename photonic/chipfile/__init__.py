@@ -15,7 +15,13 @@ from photonic.chipfile.build import (
 from photonic.chipfile.checks import check_physics
 from photonic.chipfile.clipping import ClippedLayer, clipping_loss
 from photonic.chipfile.diff import BundleDiff, diff_exports
-from photonic.chipfile.formats import FORMATS, Format, drive_table, write_format
+from photonic.chipfile.formats import (
+    FORMATS,
+    Format,
+    FormatOptions,
+    drive_table,
+    write_format,
+)
 from photonic.chipfile.importing import measured_phases, program_of_layer
 from photonic.chipfile.layer import ChipExport, LayerSettings
 from photonic.chipfile.reader import manifest_sha256, read_export
@@ -34,6 +40,7 @@ __all__ = [
     "ClippedLayer",
     "ExportOptions",
     "Format",
+    "FormatOptions",
     "LayerSettings",
     "Origin",
     "Source",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -16,8 +17,6 @@ from photonic.chipfile.writer import write_export
 from photonic.drive_laws.families import Floats
 from photonic.export_formats import (
     DriveTable,
-    QontrolChain,
-    QontrolModule,
     nidaqmx_files,
     npz_bytes,
     perceval_files,
@@ -27,6 +26,7 @@ from photonic.export_formats import (
     write_folder,
 )
 from photonic.export_formats.folder import NamedFile
+from photonic.export_formats.qontrol_chain import DEFAULT_KIND, ModuleKind, backplane_chains
 
 Format = Literal["bundle", "csv", "qontrol", "nidaqmx", "perceval", "sax", "torchonn", "npz"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -35,17 +35,43 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 NPZ_FILE = "programs.npz"
 QONTROL_CHANNELS = 8
 """Channels of a Qontrol module; the default channel map does not fit it."""
-QONTROL_MODULES = 8
-"""Modules of a backplane, taken as one serial port (BP8)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormatOptions:
+    """What single formats may be told."""
+
+    tile: tuple[int, int] | None = None
+    """Row and column of the only tile wanted of each layer; ``perceval`` and ``sax``."""
+    has_table: bool | None = None
+    """As in ``write_export``; ``bundle``."""
+    module_kind: ModuleKind | None = None
+    """Kind of the driver modules, None for Q8iv; ``qontrol``."""
+    is_current_converted: bool = False
+    """Drive heaters that are calibrated in mA by the voltage over their resistance; ``nidaqmx``."""
+
+    def check(self, name: Format) -> None:
+        """Refuse options of other formats.
+
+        Raises:
+            ValueError: naming the option.
+        """
+        for is_given, formats, what in (
+            (self.tile is not None, ("perceval", "sax"), "a single tile"),
+            (self.module_kind is not None, ("qontrol",), "a kind of driver modules"),
+            (self.is_current_converted, ("nidaqmx",), "conversion of currents to volts"),
+        ):
+            if is_given and name not in formats:
+                raise ValueError(f"{what} is for format {' and '.join(formats)}, not for {name!r}")
 
 
 def write_format(
     export: ChipExport,
     out_dir: str | Path,
     name: Format,
+    options: FormatOptions = FormatOptions(),
     *,
-    tile: tuple[int, int] | None = None,
-    has_table: bool | None = None,
+    on_step: Callable[[int, int], None] = lambda done, total: None,
 ) -> Path:
     """Write settings into a new folder.
 
@@ -53,23 +79,23 @@ def write_format(
         export: settings.
         out_dir: folder to create.
         name: format.
-        tile: row and column of the only tile wanted of each layer, for ``perceval`` and ``sax``.
-        has_table: as in ``write_export``.
+        options: of the format.
+        on_step: called with the steps that are done and their number: shifters for drivers, meshes
+            for circuits and netlists.
 
     Returns:
         The folder.
 
     Raises:
         FileExistsError: if ``out_dir`` exists.
-        ValueError: if the format is unknown or cannot hold the settings.
+        ValueError: if the format is unknown, cannot hold the settings or knows no such option.
     """
     if name not in FORMATS:
         raise ValueError(f"unknown format {name!r}; available: {', '.join(FORMATS)}")
-    if tile is not None and name not in ("perceval", "sax"):
-        raise ValueError(f"format {name!r} holds all tiles; a single one is for perceval and sax")
+    options.check(name)
     if name == "bundle":
-        return write_export(export, out_dir, has_table=has_table)
-    return write_folder(_files(export, name, tile), out_dir)
+        return write_export(export, out_dir, has_table=options.has_table)
+    return write_folder(_files(export, name, options, on_step), out_dir)
 
 
 def drive_table(export: ChipExport) -> DriveTable:
@@ -84,6 +110,7 @@ def drive_table(export: ChipExport) -> DriveTable:
         return np.full(total, np.nan) if values is None else values.astype(np.float64)
 
     limit_v, limit_ma = np.full(total, np.nan), np.full(total, np.nan)
+    currents = np.zeros(total, dtype=bool)
     for layer in export.layers:
         if layer.laws is None:
             continue
@@ -91,6 +118,7 @@ def drive_table(export: ChipExport) -> DriveTable:
         high = np.where(np.isfinite(high), high, np.nan)
         limit_v[layer.ids] = np.where(is_current, np.nan, high)
         limit_ma[layer.ids] = np.where(is_current, high, np.nan)
+        currents[layer.ids] = is_current
     codes = export.column("dac_code")
     return DriveTable(
         shifter=tuple(map(str, range(total))),
@@ -100,35 +128,46 @@ def drive_table(export: ChipExport) -> DriveTable:
         drive_ma=column("drive_ma"),
         power_mw=column("power_mw"),
         dac_code=(None,) * total if codes is None else tuple(codes.tolist()),
+        is_current=currents,
         limit_v=limit_v,
         limit_ma=limit_ma,
         limit_mw=np.full(total, np.nan),
     )
 
 
-def _files(export: ChipExport, name: Format, tile: tuple[int, int] | None) -> Iterable[NamedFile]:
+def _files(
+    export: ChipExport,
+    name: Format,
+    options: FormatOptions,
+    on_step: Callable[[int, int], None],
+) -> Iterable[NamedFile]:
     if name == "csv":
         return [(CSV_FILE, b"".join(csv_chunks(export)))]
-    if name in ("qontrol", "nidaqmx"):
-        table = drive_table(export)
-        return nidaqmx_files(table) if name == "nidaqmx" else qontrol_files(table, _chains(export))
+    if name == "nidaqmx":
+        return nidaqmx_files(
+            drive_table(export),
+            is_current_converted=options.is_current_converted,
+            on_step=on_step,
+        )
+    if name == "qontrol":
+        numbers = np.unique(export.column("dac_module")).tolist()
+        chains = backplane_chains(numbers, options.module_kind or DEFAULT_KIND)
+        return qontrol_files(drive_table(export), chains, on_step=on_step)
     programs = [program_of_layer(layer) for layer in export.layers]
     if name == "npz":
         return [(NPZ_FILE, npz_bytes(programs))]
     if name == "torchonn":
         return torchonn_files(programs)
-    return (perceval_files if name == "perceval" else sax_files)(programs, tile)
+    files = (perceval_files if name == "perceval" else sax_files)(programs, options.tile)
+    num_tiles = len(programs) if options.tile else sum(p.num_tiles for p in programs)
+    return _counted(files, 2 * num_tiles, on_step)
 
 
-def _chains(export: ChipExport) -> list[QontrolChain]:
-    """Full backplanes of Q8iv modules, each on a serial port of its own."""
-    modules = export.column("dac_module")
-    numbers = [] if modules is None else np.unique(modules).tolist()
-    chains: dict[int, list[QontrolModule]] = {}
-    for number in numbers:
-        module = QontrolModule(name=f"module{number}")
-        chains.setdefault(number // QONTROL_MODULES, []).append(module)
-    return [
-        QontrolChain(name=f"port{number}", modules=tuple(members))
-        for number, members in chains.items()
-    ]
+def _counted(
+    files: Iterable[NamedFile], num_meshes: int, on_step: Callable[[int, int], None]
+) -> Iterator[NamedFile]:
+    """The files; meshes come first, one per file."""
+    for number, file in enumerate(files, 1):
+        yield file
+        if number <= num_meshes:
+            on_step(number, num_meshes)

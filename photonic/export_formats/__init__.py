@@ -12,7 +12,7 @@ from photonic.export_formats.nidaqmx import nidaqmx_files, read_channel_table
 from photonic.export_formats.npz import npz_bytes, read_npz
 from photonic.export_formats.perceval import circuit_text, perceval_files, read_circuit_text
 from photonic.export_formats.qontrol import qontrol_files, read_script
-from photonic.export_formats.qontrol_chain import QontrolChain, QontrolModule
+from photonic.export_formats.qontrol_chain import QontrolChain, QontrolModule, backplane_chains
 from photonic.export_formats.sax import netlist_text, sax_files
 from photonic.export_formats.torchonn import torchonn_files
 
@@ -21,6 +21,7 @@ __all__ = [
     "QontrolChain",
     "QontrolModule",
     "TileMesh",
+    "backplane_chains",
     "circuit_text",
     "netlist_text",
     "nidaqmx_files",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -18,6 +19,9 @@ _QUANTITIES = {
 }
 """Column of a setting to the column of its limit, and the unit of both."""
 
+REPORT_EVERY = 8192
+"""Shifters between two reports of progress."""
+
 _MODULE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -27,8 +31,9 @@ class DriveTable:
 
     Raises:
         ValueError: if columns differ in length, a shifter or a channel occurs twice, a module or a
-            channel is no valid name or number, a setting is negative or infinite, or a setting is
-            above its limit; the message names the shifter.
+            channel is no valid name or number, a setting is negative or infinite, a setting is
+            above its limit, or the quantity that drives a shifter is not known; the message names
+            the shifter.
     """
 
     shifter: tuple[str, ...]
@@ -45,6 +50,8 @@ class DriveTable:
     """(S,) [mW] power of the heater."""
     dac_code: tuple[int | None, ...]
     """(S,) code of the converter of the hardware description; None where it has none."""
+    is_current: NDArray[np.bool_]
+    """(S,) True where the law of the heater is stated in its current, which then drives it."""
     limit_v: FloatArray
     """(S,) [V] largest voltage."""
     limit_ma: FloatArray
@@ -65,16 +72,24 @@ class DriveTable:
                 raise ValueError(f"`{name}` must be float64 of shape ({size},), got {found}")
             is_bad = ~np.isnan(values) & ~((values >= 0) & (values < math.inf))
             self._refuse(is_bad, f"`{name}` must be finite and at least 0")
+            # No file says -0.0: some drivers take the sign for an error.
+            object.__setattr__(self, name, values + 0.0)
+        if self.is_current.shape != (size,) or self.is_current.dtype != np.bool_:
+            found = f"{self.is_current.dtype} {self.is_current.shape}"
+            raise ValueError(f"`is_current` must be bool of shape ({size},), got {found}")
+        is_unknown = self.is_current & np.isnan(self.drive_ma)
+        self._refuse(is_unknown, "is driven by a current that is not known")
         self._check_places()
         for name, (limit, unit) in _QUANTITIES.items():
             values, limits = getattr(self, name), getattr(self, limit)
             self._refuse(values > limits, f"`{name}` is above its limit", name, limit, unit)
 
-    @property
+    @cached_property
     def places(self) -> list[tuple[str, int]]:
         """(S,) module and channel of each shifter."""
         return list(zip(self.module, self.channel, strict=True))
 
+    @cached_property
     def order(self) -> list[int]:
         """Rows in the order of their modules and channels."""
         places = self.places
@@ -83,17 +98,18 @@ class DriveTable:
     def _check_places(self) -> None:
         if len(set(self.shifter)) < len(self.shifter):
             raise ValueError("a shifter occurs twice in the table")
+        is_name = {module: bool(_MODULE.fullmatch(module)) for module in set(self.module)}
         for shifter, module, channel in zip(self.shifter, self.module, self.channel, strict=True):
-            if not _MODULE.fullmatch(module):
+            if not is_name[module]:
                 raise ValueError(f"shifter {shifter}: {module!r} is not a name of a module")
             if type(channel) is not int or channel < 0:
                 raise ValueError(
                     f"shifter {shifter}: channel {channel!r} is not a number from 0 on"
                 )
-        rows = self.order()
-        for first, second in pairwise(rows):
-            if self.places[first] == self.places[second]:
-                module, channel = self.places[first]
+        places = self.places
+        for first, second in pairwise(self.order):
+            if places[first] == places[second]:
+                module, channel = places[first]
                 both = f"{self.shifter[first]} and {self.shifter[second]}"
                 raise ValueError(f"channel {channel} of {module} has two shifters: {both}")
 

@@ -2,7 +2,8 @@
 
 A script is ASCII, one command per line, sent to one serial port at 115200 baud, 8N1. A command is
 ``<name><channel>=<value>``: first ``VMAX<channel>=<V>`` and ``IMAX<channel>=<mA>`` of all channels,
-then ``V<channel>=<V>`` or, where only a current is known, ``I<channel>=<mA>``. The device answers
+then ``I<channel>=<mA>`` where the law of the heater is stated in its current or only a current is
+known, else ``V<channel>=<V>``. The device answers
 ``OK`` or ``E<error>:<channel>``; wait for it before the next line.
 
 The binary protocol carries 16-bit values, which the vendor's own library cuts off:
@@ -20,10 +21,10 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from photonic.export_formats.drive_table import DriveTable
+from photonic.export_formats.drive_table import REPORT_EVERY, DriveTable
 from photonic.export_formats.folder import NamedFile
 from photonic.export_formats.qontrol_chain import QontrolChain, QontrolModule
 
@@ -53,7 +54,12 @@ class QontrolSetting:
     """[mA] limit of the current."""
 
 
-def qontrol_files(table: DriveTable, chains: Sequence[QontrolChain] = ()) -> Iterator[NamedFile]:
+def qontrol_files(
+    table: DriveTable,
+    chains: Sequence[QontrolChain] = (),
+    *,
+    on_step: Callable[[int, int], None] = lambda done, total: None,
+) -> Iterator[NamedFile]:
     """A script ``<chain>.qontrol.txt`` per serial port, and ``codes.csv`` for all.
 
     A limit that the table does not know is the full scale of the module.
@@ -61,6 +67,7 @@ def qontrol_files(table: DriveTable, chains: Sequence[QontrolChain] = ()) -> Ite
     Args:
         table: settings of all channels.
         chains: modules of each serial port; without any, each module is a Q8iv on its own port.
+        on_step: called with the shifters that are done and their number.
 
     Raises:
         ValueError: if a module is on no chain or on two, has no such channel, a shifter has neither
@@ -72,7 +79,7 @@ def qontrol_files(table: DriveTable, chains: Sequence[QontrolChain] = ()) -> Ite
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CODES_COLUMNS)
-    for row in table.order():
+    for count, row in enumerate(table.order, 1):
         chain, first, module = _located(table, row, places)
         setting, full = _setting(table, row, module)
         number = first + table.channel[row]
@@ -82,6 +89,8 @@ def qontrol_files(table: DriveTable, chains: Sequence[QontrolChain] = ()) -> Ite
         place = [table.shifter[row], module.name, table.channel[row], chain.name, number]
         sent = value_to_send(code, full)
         writer.writerow([*place, setting.quantity, unit, setting.value, code, sent])
+        if count % REPORT_EVERY == 0:
+            on_step(count, len(table.order))
     for name, found in settings.items():
         yield f"{name}.qontrol.txt", _script(found).encode("ascii")
     yield CODES_FILE, text.getvalue().encode()
@@ -182,6 +191,7 @@ def _setting(table: DriveTable, row: int, module: QontrolModule) -> tuple[Qontro
     volts, amperes = float(table.drive_v[row]), float(table.drive_ma[row])
     if math.isnan(volts) and math.isnan(amperes):
         raise ValueError(f"shifter {table.shifter[row]} has neither a voltage nor a current")
+    is_current = bool(table.is_current[row]) or math.isnan(volts)
     for value, full, unit in ((volts, module.full_v, "V"), (amperes, module.full_ma, "mA")):
         if value > full:
             raise ValueError(
@@ -190,7 +200,7 @@ def _setting(table: DriveTable, row: int, module: QontrolModule) -> tuple[Qontro
             )
     max_v = _limit(float(table.limit_v[row]), module.full_v)
     max_ma = _limit(float(table.limit_ma[row]), module.full_ma)
-    if math.isnan(volts):
+    if is_current:
         return QontrolSetting("I", amperes, max_v, max_ma), module.full_ma
     return QontrolSetting("V", volts, max_v, max_ma), module.full_v
 

@@ -23,6 +23,7 @@ from experiments.console import console
 from experiments.mapped import MappedModel, load_mapped
 from photonic import Chip, load_hardware
 from photonic.calibration.recipe import Recipe
+from photonic.channel_map import ChannelMap
 from photonic.chipfile import ChipExport, ChipFileError, diff_exports, write_export
 from photonic.realisation import realise_commands
 from tests.experiments.conftest import CHECKPOINT
@@ -177,3 +178,17 @@ def test_tiles_are_row_and_column(text):
     assert parse_tile("3, 4") == (3, 4)
     with pytest.raises(ValueError, match="row,column"):
         parse_tile(text)
+
+
+def test_modules_are_of_the_kind_that_option_and_channel_map_state():
+    place = np.zeros(1, np.int64)
+    stated = ChannelMap(place, place, "Q8b")
+    request = ExportRequest(format="qontrol")
+    assert request.format_options(None).module_kind is None
+    assert request.format_options(stated).module_kind == "Q8b"
+    asked = dataclasses.replace(request, module_kind="Q8a", channels=Path("map.yaml"))
+    assert asked.format_options(None).module_kind == "Q8a"
+    with pytest.raises(ValueError, match=r"map\.yaml is for modules Q8b, --module-kind says Q8a"):
+        asked.format_options(stated)
+    # The other formats do not care.
+    assert ExportRequest().format_options(stated).module_kind is None

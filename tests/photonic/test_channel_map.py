@@ -108,3 +108,15 @@ def test_a_map_needs_its_columns(tmp_path):
         load_channel_map(path, 1)
     with pytest.raises(ChannelMapError, match=r"no\.yaml: No such file"):
         load_channel_map(tmp_path / "no.yaml", 1)
+
+
+def test_a_map_states_the_kind_of_its_modules(tmp_path):
+    path = tmp_path / "map.yaml"
+    text = (
+        "channels_per_module: 8\nmodule_kind: Q8b\nblocks: [{first_id: 0, count: 3, module: 2}]\n"
+    )
+    path.write_text(text)
+    assert load_channel_map(path, 3).module_kind == "Q8b"
+    path.write_text(text.replace("Q8b", "Q9"))
+    with pytest.raises(ChannelMapError, match="module_kind"):
+        load_channel_map(path, 3)

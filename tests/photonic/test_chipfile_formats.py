@@ -7,8 +7,16 @@ import pytest
 import torch
 
 from photonic.channel_map import ChannelMap
-from photonic.chipfile import FORMATS, ExportOptions, build_export, drive_table, write_format
-from photonic.export_formats import read_npz
+from photonic.chipfile import (
+    FORMATS,
+    ExportOptions,
+    FormatOptions,
+    build_export,
+    drive_table,
+    write_format,
+)
+from photonic.drive_laws import LawRecord
+from photonic.export_formats import read_channel_table, read_npz
 from photonic.hardware import load_hardware
 from tests.photonic.chips import mapped, network
 
@@ -63,8 +71,45 @@ def test_unknown_formats_and_tiles_are_refused(tmp_path):
     export = build_export(network(), LAB)
     with pytest.raises(ValueError, match="unknown format 'xls'; available: bundle, csv"):
         write_format(export, tmp_path / "out", "xls")
-    with pytest.raises(ValueError, match="a single one is for perceval and sax"):
-        write_format(export, tmp_path / "out", "csv", tile=(0, 0))
+    with pytest.raises(ValueError, match="a single tile is for format perceval and sax"):
+        write_format(export, tmp_path / "out", "csv", FormatOptions(tile=(0, 0)))
+    with pytest.raises(ValueError, match="kind of driver modules is for format qontrol, not for"):
+        write_format(export, tmp_path / "out", "nidaqmx", FormatOptions(module_kind="Q8b"))
+    with pytest.raises(ValueError, match="conversion of currents to volts is for format nidaqmx"):
+        write_format(export, tmp_path / "out", "npz", FormatOptions(is_current_converted=True))
     with pytest.raises(ValueError, match="there is no"):
-        write_format(export, tmp_path / "out", "sax", tile=(7, 0))
+        write_format(export, tmp_path / "out", "sax", FormatOptions(tile=(7, 0)))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_kind_of_the_modules_sets_their_full_scale(tmp_path):
+    programs = network()
+    total = sum(program.num_phase_shifters for program in programs)
+    options = ExportOptions(channels=ChannelMap.packed(total, 8))
+    export = build_export(programs, LAB, options=options)
+    for kind, limit in ((None, "IMAX0=24.00000"), ("Q8b", "IMAX0=83.33333")):
+        out = write_format(export, tmp_path / str(kind), "qontrol", FormatOptions(module_kind=kind))
+        assert limit in (out / "port0.qontrol.txt").read_text().splitlines()
+
+
+def test_laws_of_the_current_drive_currents(tmp_path):
+    """With a resistance they were driven in volts, which the calibration did not measure."""
+    programs = network()
+    total = sum(program.num_phase_shifters for program in programs)
+    law = LawRecord(law="current", p1=0.05, max_drive=24.0, resistance_ohm=400.0)
+    channels = ChannelMap.packed(total, 8)
+    export = build_export(
+        programs,
+        LAB.replace(v_max_v=12.0, dac_bits=None),
+        options=ExportOptions(laws=[law], channels=channels),
+    )
+    out = write_format(export, tmp_path / "qontrol", "qontrol")
+    lines = (out / "port0.qontrol.txt").read_text().splitlines()
+    assert {line[0] for line in lines if "MAX" not in line} == {"I"}
+    assert f"I7={export.column('drive_ma')[7]:.5f}" in lines
+    with pytest.raises(ValueError, match=rf"shifter 0 is calibrated in mA.*\({total} shifters"):
+        write_format(export, tmp_path / "ni", "nidaqmx")
+    options = FormatOptions(is_current_converted=True)
+    out = write_format(export, tmp_path / "ni", "nidaqmx", options)
+    volts = read_channel_table((out / "channels.csv").read_text())
+    assert volts["module0/ao7"] == export.column("drive_v")[7]
