@@ -23,6 +23,7 @@ from photonic.export_formats.folder import NamedFile
 
 TABLE_FILE = "channels.csv"
 TABLE_COLUMNS = ("physical_channel", "volts", "min_v", "max_v", "shifter")
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?(e-?[0-9]+)?")
 _CHANNEL = re.compile(r"[A-Za-z0-9_-]{1,64}/ao(0|[1-9][0-9]{0,5})")
 
 
@@ -88,7 +89,8 @@ def read_channel_table(text: str) -> dict[str, float]:
         if tuple(next(rows, ())) != TABLE_COLUMNS:
             raise ValueError(f"the columns must be {','.join(TABLE_COLUMNS)}")
         for number, row in enumerate(rows, 2):
-            if len(row) != len(TABLE_COLUMNS) or not _CHANNEL.fullmatch(row[0]):
+            is_row = len(row) == len(TABLE_COLUMNS) and _CHANNEL.fullmatch(row[0])
+            if not is_row or not all(map(_NUMBER.fullmatch, row[1:4])):
                 raise ValueError(f"line {number} is not a channel with its volts")
             value, low, high = map(float, row[1:4])
             if row[0] in volts or not low <= value <= high:

@@ -186,7 +186,7 @@ def test_laws_are_refused(record, message):
 
 
 def test_laws_of_files(tmp_path):
-    (tmp_path / "measured.csv").write_text("id,p1,p0,note\n2,0.5,0.1,7\n0,0.25,0.2,8\n")
+    (tmp_path / "measured.csv").write_text("id,p1,p0\n2,0.5,0.1\n0,0.25,0.2\n")
     (tmp_path / "laws.yaml").write_text(
         "laws:\n- {law: voltage, p1: 1.0, max_drive: 3.0}\n- {law: voltage, file: measured.csv}\n"
     )
@@ -211,7 +211,9 @@ def test_laws_of_files(tmp_path):
         ("laws: [{law: voltage, file: /etc/passwd}]", "must lie in the folder"),
         ("laws: [{law: voltage, file: none.csv}]", "no such file"),
         ("laws: [{law: voltage, file: bad.csv}]", "not a finite number"),
-        ("laws: [{law: voltage, file: text.csv}]", "could not convert"),
+        ("laws: [{law: voltage, file: text.csv}]", "`p1` of row 1 is not a number, got 'much'"),
+        ("laws: [{law: voltage, file: unit.csv}]", r"law 0: unit.csv: unknown column 'p0 \[rad\]'"),
+        ("laws: [{law: voltage, file: comma.csv}]", "row 2 has 3 cells, the header has 2"),
         ("laws: [{law: voltage, file: no_id.csv}]", "has no column `id`"),
         ("laws: [{law: voltage, ids: [1], file: bad2.csv}]", "`ids` is given twice"),
         ("laws: &a [*a]", "not valid YAML"),
@@ -222,6 +224,8 @@ def test_files_of_laws_are_refused(tmp_path, text, message):
     (tmp_path / "bad.csv").write_text("id,p1\n0,nan\n")
     (tmp_path / "bad2.csv").write_text("id,p1\n0,1\n")
     (tmp_path / "text.csv").write_text("id,p1\n0,much\n")
+    (tmp_path / "unit.csv").write_text("id,p1,p0 [rad]\n0,1,0.5\n")
+    (tmp_path / "comma.csv").write_text("id,p1\n0,1.5\n1,1,934\n")
     (tmp_path / "no_id.csv").write_text("p1\n1\n")
     path = tmp_path / "laws.yaml"
     path.write_text(text)

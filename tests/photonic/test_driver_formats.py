@@ -308,10 +308,11 @@ HEADER = "physical_channel,volts,min_v,max_v,shifter\n"
         (HEADER + "Dev1/ao0,1,0\n", "line 2 is not a channel"),
         (HEADER + "Dev1/ai0,1,0,5,s\n", "line 2 is not a channel"),
         (HEADER + "../x/ao0,1,0,5,s\n", "line 2 is not a channel"),
-        (HEADER + "Dev1/ao0,nan,0,5,s\n", "twice or out of its range"),
+        (HEADER + "Dev1/ao0,nan,0,5,s\n", "line 2 is not a channel with its volts"),
+        (HEADER + "Dev1/ao0,1_0,0,50,s\n", "line 2 is not a channel with its volts"),
         (HEADER + "Dev1/ao0,6,0,5,s\n", "twice or out of its range"),
         (HEADER + "Dev1/ao0,1,0,5,s\nDev1/ao0,1,0,5,t\n", "line 3: Dev1/ao0 is twice"),
-        (HEADER + "Dev1/ao0,one,0,5,s\n", "could not convert"),
+        (HEADER + "Dev1/ao0,one,0,5,s\n", "line 2 is not a channel with its volts"),
         (HEADER + 'Dev1/ao0,1,0,5,"s\n', "is not CSV"),
     ],
 )
