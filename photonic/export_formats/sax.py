@@ -79,7 +79,7 @@ def _pair_lines(netlist: Mapping[str, Mapping[str, str]], key: str) -> Iterator[
 
 
 def _number(value: float) -> str:
-    """Shortest text that reads back bit by bit; YAML takes 1e-05 for a word, 1.0e-05 not."""
+    """Shortest text that reads back bit by bit; YAML 1.1 takes 1e-05 for a word, 1.0e-05 not."""
     text = repr(value)
     if not math.isfinite(value):
         raise ValueError(f"{text} is not a setting")

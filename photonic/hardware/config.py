@@ -242,12 +242,7 @@ def first_problem(error: ValidationError) -> str:
     if not first["loc"]:
         return message
     field, got = ".".join(map(str, first["loc"])), first["input"]
-    hint = " (YAML reads 1e-3 as text: write 1.0e-3)" if _is_exponent(got) else ""
-    return f"field {field!r}: {message}, got {reprlib.repr(got)}{hint}"
-
-
-def _is_exponent(value: Any) -> bool:
-    return isinstance(value, str) and value[:1].isdigit() and "e" in value.lower()
+    return f"field {field!r}: {message}, got {reprlib.repr(got)}"
 
 
 def suggestion(word: Any, known: Any) -> str:

@@ -1,11 +1,23 @@
 """YAML as chip descriptions use it: one table of fields, nothing that hides or repeats a value."""
 
+import re
 from typing import Any
 
 import yaml
 from yaml.composer import ComposerError
 from yaml.constructor import ConstructorError
 
+_INT, _FLOAT = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float"
+_NUMBERS = {
+    _INT: re.compile(r"[-+]?(0|[1-9][0-9]*)$", re.ASCII),
+    _FLOAT: re.compile(
+        r"([-+]?([0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))([eE][-+]?[0-9]+)?"
+        r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$",
+        re.ASCII,
+    ),
+}
+"""Numbers are plain decimals, 1e-3 and 1.0e6 among them. What else YAML 1.1 takes for a number
+stays text, since it means another one: 010 (8), 0x10, 1_000 and 1:30 (90)."""
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 
 
@@ -59,3 +71,9 @@ class _StrictLoader(yaml.SafeLoader):
                     raise ConstructorError(None, None, f"{name!r} occurs twice", key.start_mark)
                 seen.add(name)
         return super().construct_mapping(node, deep)
+
+
+_StrictLoader.yaml_implicit_resolvers = {
+    first: [(tag, _NUMBERS.get(tag, pattern)) for tag, pattern in resolvers]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
