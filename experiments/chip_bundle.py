@@ -272,7 +272,7 @@ def import_bundle(
     """A mapped model from a bundle, or from measured settings.
 
     Args:
-        source: bundle, or CSV file with the columns id and phase_rad or drive_v.
+        source: bundle, or CSV file with the columns id and one of phase_rad, drive_v and drive_ma.
         out: directory to create.
         checkpoint: network that the bundle was made of.
         command: recorded in the provenance.

@@ -15,7 +15,7 @@ def import_chip(
         Path,
         typer.Argument(
             metavar="SOURCE",
-            help="Bundle, or CSV file with the columns id and phase_rad or drive_v.",
+            help="Bundle, or CSV file with the columns id and phase_rad, drive_v or drive_ma.",
         ),
     ],
     out: Out,

@@ -68,7 +68,7 @@ def _check_drives(layer: LayerSettings) -> None:
     apart = np.abs(laws.heat(drive) - layer.phase_cmd_rad)
     is_wrong = ~is_dead & (apart > AGREEMENT_RAD * (1 + layer.phase_cmd_rad))
     _refuse(layer, is_wrong, "the drive does not give `phase_cmd_rad`")
-    power, ohm = laws.power_mw(drive), laws.resistance_ohm
+    power, ohm = laws.power_mw(drive), laws.resistance_ohm(drive)
     _check_derived(layer, layer.power_mw, power, "power_mw")
     _check_derived(
         layer, layer.drive_ma, np.where(laws.is_current, drive, 1e3 * drive / ohm), "drive_ma"

@@ -90,24 +90,24 @@ def measured_phases(export: ChipExport, path: str | Path) -> tuple[dict[str, Flo
 
     Args:
         export: known settings, with the calibration laws that turn volts into phases.
-        path: CSV file with the columns id and either phase_rad or drive_v; shifters that it leaves
-            out keep their settings.
+        path: CSV file with the columns id and one of phase_rad, drive_v and drive_ma; shifters
+            that it leaves out keep their settings.
 
     Returns:
         (K,) [rad] phases of each layer, in [0, 2 pi), and the number of shifters that were read.
 
     Raises:
         ChipFileError: if the file cannot be read, names a shifter twice or an unknown one, or a
-            voltage is beyond the limits of its law.
+            drive is beyond the limits of its law or of another quantity than the law.
     """
     name = Path(path).name
-    kinds = {"id": int, "phase_rad": float, "drive_v": float}
+    kinds = {"id": int, "phase_rad": float, "drive_v": float, "drive_ma": float}
     try:
         columns = read_numeric_csv(Path(path), kinds)
     except NumericCsvError as error:
         raise ChipFileError(str(error)) from error
     if "id" not in columns or len(columns) != 2:
-        raise ChipFileError(f"{name}: needs the columns id and either phase_rad or drive_v")
+        raise ChipFileError(f"{name}: needs the columns id and one of phase_rad, drive_v, drive_ma")
     ids = columns["id"]
     is_unknown = (ids < 0) | (ids >= export.header.num_shifters)
     if is_unknown.any():
@@ -118,39 +118,50 @@ def measured_phases(export: ChipExport, path: str | Path) -> tuple[dict[str, Flo
     count = np.bincount(ids)
     if (count > 1).any():
         raise ChipFileError(f"{name}: shifter {int((count > 1).argmax())} occurs twice")
-    values = columns.get("phase_rad", columns.get("drive_v"))
-    assert values is not None
-    merge = _with_phases if "phase_rad" in columns else _with_drives
+    (column,) = columns.keys() - {"id"}
+    values = columns[column]
     phases = {}
     for layer in export.layers:
         place = ids - layer.grid.first_id
         is_here = (place >= 0) & (place < layer.grid.num_shifters)
-        phases[layer.name] = merge(name, export, layer, place[is_here], values[is_here])
+        part = place[is_here], values[is_here]
+        if column == "phase_rad":
+            phases[layer.name] = _with_phases(layer, *part)
+        else:
+            phases[layer.name] = _with_drives(name, column, export, layer, *part)
     return phases, len(ids)
 
 
-def _with_phases(
-    name: str, export: ChipExport, layer: LayerSettings, place: np.ndarray, values: Floats
-) -> Floats:
+def _with_phases(layer: LayerSettings, place: np.ndarray, values: Floats) -> Floats:
     phase = layer.phase_rad.copy()
     phase[place] = wrap_phase(torch.from_numpy(np.ascontiguousarray(values))).numpy()
     return phase
 
 
 def _with_drives(
-    name: str, export: ChipExport, layer: LayerSettings, place: np.ndarray, values: Floats
+    name: str,
+    column: str,
+    export: ChipExport,
+    layer: LayerSettings,
+    place: np.ndarray,
+    values: Floats,
 ) -> Floats:
     if not len(place):
         return layer.phase_rad
-    if layer.laws is None or layer.drive is None or layer.laws.is_current[place].any():
-        raise ChipFileError(f"{name}: the voltage law of layer {layer.name!r} is not known")
+    unit = "mA" if column == "drive_ma" else "V"
+    if layer.laws is None or layer.drive is None:
+        raise ChipFileError(f"{name}: no calibration law of layer {layer.name!r} is known")
+    is_other = layer.laws.is_current[place] != (unit == "mA")
+    if is_other.any():
+        wrong = layer.name_of(int(place[is_other.argmax()]))
+        raise ChipFileError(f"{name}: the law of {wrong} is not stated in {unit}")
     low, high = layer.laws.limits
     is_out = (values < low[place]) | (values > high[place])
     if is_out.any():
         k = int(is_out.argmax())
         raise ChipFileError(
-            f"{name}: {layer.name_of(int(place[k]))}: {values[k]:.6g} V is not between "
-            f"{low[place[k]]:.6g} and {high[place[k]]:.6g} V"
+            f"{name}: {layer.name_of(int(place[k]))}: {values[k]:.6g} {unit} is not "
+            f"between {low[place[k]]:.6g} and {high[place[k]]:.6g} {unit}"
         )
     drive = layer.drive.copy()
     drive[place] = values

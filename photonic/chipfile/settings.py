@@ -164,7 +164,7 @@ def _electric(
         power = np.round(hardware.p_pi_mw * heat / np.pi, _DIGITS)
     if laws is None or drive is None:
         return None, None, power
-    is_current, ohm = laws.is_current, laws.resistance_ohm
+    is_current, ohm = laws.is_current, laws.resistance_ohm(drive)
     volts = np.where(is_current, np.round(1e-3 * drive * ohm, _DIGITS), drive)
     current = np.where(is_current, drive, np.round(1e3 * drive / ohm, _DIGITS))
     known = np.round(laws.power_mw(drive), _DIGITS)

@@ -38,7 +38,7 @@ class Family(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Quartic:
-    """f = p1 V^2 + p2 V^4.
+    """f = p1 V^2 + p2 V^4, or the same of a current.
 
     The inverse V^2 = 2 f/(p1 + sqrt(p1^2 + 4 p2 f)) is stable for p2 -> 0 and takes the rising
     branch for p2 < 0.

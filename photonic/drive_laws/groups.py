@@ -65,7 +65,7 @@ class LawGroup:
             coefficients: tuple[Floats, ...] = points
         else:
             coefficients = tuple(numbers(name, 0.0) for name in COEFFICIENTS[record.law])
-        units: dict[LawName, Literal["V", "mA"]] = {"current": "mA"}
+        units: dict[LawName, Literal["V", "mA"]] = {"current": "mA", "current_quartic": "mA"}
         group = cls(
             law=record.law,
             unit=record.drive_unit or units.get(record.law, "V"),
@@ -87,6 +87,13 @@ class LawGroup:
             p1, p2 = self.coefficients
             return Cubic(np.zeros_like(p1), p1, p2)
         return _FAMILIES[self.law](*self.coefficients)
+
+    def ohm(self, drive: Floats) -> Floats:
+        """(G,) [ohm] resistance at (G,) drives: R (1 + a I^2) of current_quartic, else the same."""
+        if self.law != "current_quartic":
+            return self.resistance_ohm
+        p1, p2 = self.coefficients
+        return self.resistance_ohm * (1 + p2 / p1 * drive**2)
 
     @property
     def lowest(self) -> Floats:
@@ -172,6 +179,7 @@ class LawGroup:
 
 _FAMILIES: dict[LawName, Callable[..., Family]] = {
     "voltage": Quartic,
+    "current_quartic": Quartic,
     "voltage_cubic": Cubic,
     "table": LookupTable,
 }

@@ -81,10 +81,9 @@ class LawSet:
         """(K,) [rad] phases without drive."""
         return self._gather(lambda group: group.p0)
 
-    @property
-    def resistance_ohm(self) -> Floats:
-        """(K,) [ohm], NaN = not known."""
-        return self._gather(lambda group: group.resistance_ohm)
+    def resistance_ohm(self, drive: Floats) -> Floats:
+        """(K,) [ohm] at (K,) drives, NaN = not known."""
+        return self._gather(lambda group: group.ohm(self._of(drive, group)))
 
     @property
     def is_current(self) -> np.ndarray:
@@ -157,7 +156,7 @@ class LawSet:
 
     def power_mw(self, drive: Floats) -> Floats:
         """(K,) [mW] V^2/R or I^2 R of (K,) drives; NaN where the resistance is not known."""
-        ohm = self.resistance_ohm
+        ohm = self.resistance_ohm(drive)
         return np.where(self.is_current, 1e-3 * drive**2 * ohm, 1e3 * drive**2 / ohm)
 
     def _of(self, values: Floats, group: LawGroup) -> Floats:

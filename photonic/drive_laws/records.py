@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-LawName = Literal["voltage", "current", "voltage_cubic", "table"]
-LAW_NAMES: tuple[LawName, ...] = ("voltage", "current", "voltage_cubic", "table")
-
-LAW_FORMULAS: dict[LawName, str] = {
-    "voltage": "phi = p0 + p1 V^2 + p2 V^4, p1 > 0 [rad/V^2], p2 [rad/V^4]",
-    "current": "phi = p0 + p1 I^2 + p2 I^3, I in mA, p1 > 0 [rad/mA^2], p2 [rad/mA^3]",
-    "voltage_cubic": "phi = p0 + p1 V + p2 V^2 + p3 V^3, rising from 0 V",
-    "table": "phi = p0 + the points (drive, phase_rad), linear between them in the squared drive",
-}
-"""Formula of each law; p0 is the phase without drive, the bias [rad]."""
+LawName = Literal["voltage", "current", "voltage_cubic", "table", "current_quartic"]
+LAW_NAMES: tuple[LawName, ...] = get_args(LawName)
 
 COEFFICIENTS: dict[LawName, tuple[str, ...]] = {
     "voltage": ("p1", "p2"),
     "current": ("p1", "p2"),
     "voltage_cubic": ("p1", "p2", "p3"),
     "table": (),
+    "current_quartic": ("p1", "p2"),
 }
 """Coefficients besides p0; p1 is required, the others are 0 if they are left out."""
 
@@ -49,15 +42,17 @@ class LawRecord(BaseModel):
 
     law: LawName
     """voltage: phi = p0 + p1 V^2 + p2 V^4; current: p0 + p1 I^2 + p2 I^3, I in mA; voltage_cubic:
-    p0 + p1 V + p2 V^2 + p3 V^3; table: p0 + interpolated points."""
+    p0 + p1 V + p2 V^2 + p3 V^3; table: p0 + interpolated points; current_quartic: p0 + p1 I^2 +
+    p2 I^4, for heaters whose power is P = c I^2 (1 + a I^2), a = p2/p1, because their resistance
+    rises with it."""
     ids: list[Annotated[int, Field(ge=0)]] | None = None
     """Shifters that the law is for; null = all."""
     p0: _Numbers = 0.0
     """Phase without drive [rad], the bias."""
     p1: _Numbers | None = None
-    """[rad/V^2], [rad/mA^2] or [rad/V]."""
+    """[rad/V^2], [rad/mA^2] or [rad/V], the first coefficient of the law."""
     p2: _Numbers | None = None
-    """[rad/V^4], [rad/mA^3] or [rad/V^2]."""
+    """[rad/V^4], [rad/mA^3], [rad/V^2] or [rad/mA^4], the second one."""
     p3: _Numbers | None = None
     """[rad/V^3], voltage_cubic only."""
     drive: _Points | list[_Points] | None = None
@@ -71,7 +66,7 @@ class LawRecord(BaseModel):
     max_drive: _Positive | list[_Positive] | None = None
     """Largest drive allowed [V or mA]; null = where the law stops rising."""
     resistance_ohm: _Positive | list[_Positive] | None = None
-    """Resistance of the heater [ohm]; null = not known."""
+    """Resistance of the heater [ohm], of current_quartic at small currents; null = not known."""
 
     @model_validator(mode="after")
     def _check_fields(self) -> Self:

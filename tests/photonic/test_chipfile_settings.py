@@ -265,10 +265,39 @@ def test_measured_volts_give_phases_through_laws_and_crosstalk(tmp_path, hardwar
     assert turn_distance(joined, export.column("phase_rad")).max() <= PHASE_BACK
 
 
+@pytest.mark.parametrize("law", ["current", "current_quartic"])
+def test_measured_currents_give_phases_through_their_laws(tmp_path, law):
+    programs = network()
+    record = LawRecord(law=law, p0=0.3, p1=0.05, p2=1e-5, max_drive=24.0, resistance_ohm=400.0)
+    export = build_export(programs, IDEAL, options=ExportOptions(laws=[record]))
+    found = verify_export(write_export(export, tmp_path / "chip"))
+    assert_weights(found.export, "voltage")
+    current, power = export.column("drive_ma"), export.column("power_mw")
+    rise = 1 + 1e-5 / 0.05 * current**2 if law == "current_quartic" else 1.0
+    assert np.abs(power - 1e-3 * 400.0 * current**2 * rise).max() <= POWER_STEP
+    assert np.abs(export.column("drive_v") * current - power).max() <= 1e3 * POWER_STEP
+    path = tmp_path / "currents.csv"
+    rows = [f"{i},{x!r}" for i, x in enumerate(current.tolist())]
+    path.write_text("id,drive_ma\n" + "\n".join(rows) + "\n")
+    phases, count = measured_phases(export, path)
+    assert count == len(current)
+    joined = np.concatenate(list(phases.values()))
+    assert turn_distance(joined, export.column("phase_rad")).max() <= PHASE_BACK
+    path.write_text("id,drive_v\n3,1.0\n")
+    with pytest.raises(ChipFileError, match=r"the law of shifter 3 \(.*\) is not stated in V"):
+        measured_phases(export, path)
+    path.write_text("id,drive_ma\n3,24.5\n")
+    with pytest.raises(ChipFileError, match=r"24\.5 mA is not between 0 and 24 mA"):
+        measured_phases(export, path)
+    path.write_text("id,drive_ma\n3,1.0\n")
+    with pytest.raises(ChipFileError, match=r"the law of shifter 3 \(.*\) is not stated in mA"):
+        measured_phases(build_export(programs, IDEAL), path)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("id,phase_rad,drive_v\n0,1,1\n", "either phase_rad or drive_v"),
+        ("id,phase_rad,drive_v\n0,1,1\n", "one of phase_rad, drive_v, drive_ma"),
         ("phase_rad\n1\n", "needs the columns id"),
         ("a,b\n1,2\n", "unknown column 'a'; the columns are id, phase_rad, drive_v"),
         ("id,id,phase_rad\n0,0,1\n", "occurs twice"),

@@ -12,6 +12,7 @@ from photonic.drive import phase_to_voltage, voltage_to_phase
 from photonic.drive_laws import DriveLawError, LawRecord, LawSet, choose_heat, load_laws
 from photonic.drive_laws.branch import turn_distance
 from photonic.drive_laws.law_set import data_sheet_laws
+from photonic.drive_laws.records import LAW_NAMES
 from photonic.hardware import load_hardware
 from tests.tolerances import LAW_EPS, TIE_RAD
 
@@ -23,7 +24,7 @@ CURVED = st.floats(-0.02, 0.05)
 @st.composite
 def records(draw: st.DrawFn) -> LawRecord:
     """A law of any kind that reaches a turn within its limits."""
-    law = draw(st.sampled_from(["voltage", "current", "voltage_cubic", "table"]))
+    law = draw(st.sampled_from(LAW_NAMES))
     bias = draw(st.floats(-7, 7))
     low = draw(st.sampled_from([0.0, 0.1, 0.5]))
     if law == "voltage":
@@ -33,6 +34,9 @@ def records(draw: st.DrawFn) -> LawRecord:
     if law == "current":
         p1, p2 = draw(st.floats(0.02, 0.5)), draw(st.sampled_from([0.0, 1e-4, -1e-4]))
         return LawRecord(law=law, p0=bias, p1=p1, p2=p2, min_drive=low, max_drive=40.0)
+    if law == "current_quartic":
+        p1, p2 = draw(st.floats(0.02, 0.5)), draw(st.sampled_from([0.0, 1e-5, -1e-5]))
+        return LawRecord(law=law, p0=bias, p1=p1, p2=p2, min_drive=low, max_drive=30.0)
     if law == "voltage_cubic":
         p1, p2 = draw(st.sampled_from([0.0, 0.01, 0.3])), draw(st.floats(0.2, 2))
         p3 = draw(st.sampled_from([0.0, 0.01, -0.01]))
@@ -52,7 +56,12 @@ def terms(laws: LawSet, drive: np.ndarray) -> np.ndarray:
     group = laws.groups[0]
     if group.law == "table":
         return np.full_like(drive, 8.0)
-    powers = {"voltage": (2, 4), "current": (2, 3), "voltage_cubic": (1, 2, 3)}[group.law]
+    powers = {
+        "voltage": (2, 4),
+        "current": (2, 3),
+        "voltage_cubic": (1, 2, 3),
+        "current_quartic": (2, 4),
+    }[group.law]
     return sum(np.abs(c) * drive**p for c, p in zip(group.coefficients, powers, strict=True))
 
 
@@ -113,6 +122,22 @@ def test_laws_of_every_kind_side_by_side():
     part = laws.part(12, 3)
     assert again.heat(drive).tobytes() == laws.heat(drive).tobytes()
     assert part.heat(drive[2:5]).tobytes() == laws.heat(drive)[2:5].tobytes()
+
+
+def test_the_power_of_a_heater_whose_resistance_rises():
+    """P = c I^2 (1 + a I^2) with c = R, and the phase in proportion to the power."""
+    ohm, a, rad_per_mw = 400.0, 2e-3, 0.1
+    current = np.array([0.5, 5.0, 20.0])
+    power = 1e-3 * ohm * current**2 * (1 + a * current**2)
+    p1 = rad_per_mw * 1e-3 * ohm
+    law = LawRecord(law="current_quartic", p1=p1, p2=a * p1, max_drive=24.0, resistance_ohm=ohm)
+    laws = LawSet.of([law], 0, 3)
+    assert laws.is_current.all()
+    assert laws.power_mw(current).tolist() == pytest.approx(power.tolist())
+    assert laws.heat(current).tolist() == pytest.approx((rad_per_mw * power).tolist())
+    assert laws.drive(rad_per_mw * power).tolist() == pytest.approx(current.tolist())
+    volts = 1e-3 * current * laws.resistance_ohm(current)
+    assert (volts * current).tolist() == pytest.approx(power.tolist())
 
 
 def test_a_table_is_linear_in_the_heat():
