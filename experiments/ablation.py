@@ -10,7 +10,7 @@ from experiments.ablation_score import VariantScore, variant_score
 from experiments.ablation_table import print_ablation, write_ablation
 from experiments.console import console
 from experiments.crossval_parts import make_parts
-from experiments.crossval_run import begin
+from experiments.crossval_run import CrossvalJob, begin
 from experiments.crossval_score import score
 from experiments.training_job import load_data
 
@@ -32,7 +32,14 @@ def ablation(config: AblationConfig, out: Path, *, workers: int) -> dict[str, Va
         FileExistsError: if ``out`` exists, or an unfinished run with another configuration does.
         FloatingPointError: if a training diverges.
     """
-    job = begin(config, config.crossval, out)
+    with begin(config, config.crossval, out) as job:
+        variants = _fill(job, config, workers)
+        job.output.finish()
+    print_ablation(variants)
+    return variants
+
+
+def _fill(job: CrossvalJob, config: AblationConfig, workers: int) -> dict[str, VariantScore]:
     start = time.perf_counter()
     load_data(config.crossval.training)  # graphs go to the cache once, and not in each worker
     directory = job.output.partial
@@ -46,6 +53,4 @@ def ablation(config: AblationConfig, out: Path, *, workers: int) -> dict[str, Va
     variants = {name: variant_score(name, scores) for name in scores}
     budget = {"workers": workers, "wall_seconds": time.perf_counter() - start}
     write_ablation(variants, config, job.record, budget, directory)
-    job.output.finish()
-    print_ablation(variants)
     return variants

@@ -24,8 +24,8 @@ from experiments.ablation_variants import REFERENCE
 from experiments.console import print_table
 from experiments.crossval_score import EVERYTHING, LabelScore, PartScore
 from experiments.crossval_table import RESULTS_FILE, TABLE_FILE, markdown_table, run_text
-from experiments.output import write_atomic
 from experiments.record import RunRecord
+from photonic.files import write_atomic
 
 Variants = Mapping[str, VariantScore]
 Rows = list[list[str]]

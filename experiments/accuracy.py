@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from experiments.baseline import BaselineScore, baseline_table
-from experiments.output import write_atomic
 from experiments.record import RunRecord
 from experiments.training_info import TrainingInfo
 from models.datasets import load_dataset
 from models.model import CrystalModel
+from photonic.files import write_new
 
 
 @dataclass(frozen=True)
@@ -91,4 +91,4 @@ def accuracy_table(
 def write_accuracy(table: Sequence[Accuracy], record: RunRecord, path: Path) -> None:
     """Write the table with its provenance as JSON."""
     content = {"record": record.model_dump(mode="json"), "table": [asdict(row) for row in table]}
-    write_atomic(path, json.dumps(content, indent=1).encode())
+    write_new(path, json.dumps(content, indent=1).encode())

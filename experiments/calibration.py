@@ -15,10 +15,10 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from experiments.mapped import MappedModel
-from experiments.output import write_atomic
 from experiments.record import RunRecord
 from photonic import Chip, HardwareConfig
 from photonic.calibration.recipe import Recipe
+from photonic.files import write_atomic
 from photonic.hardware import EFFECTS, first_problem
 from photonic.hardware.effects import DRIFT_EFFECTS
 from photonic.mesh_state import MESHES, Commands

@@ -22,12 +22,13 @@ from experiments.calibrator import Calibrator
 from experiments.chips_run import ChipSetting, ChipStudy
 from experiments.console import progress
 from experiments.jobs import command_line, held_out_crystals
-from experiments.mapped import load_mapped
-from experiments.output import OutputDirectory, refuse_existing, write_atomic
+from experiments.mapped import MappedModel, load_mapped
+from experiments.output import OutputDirectory, refuse_existing
 from experiments.record import RunRecord
 from experiments.results import Axis
 from photonic import Chip, HardwareConfig
 from photonic.calibration.recipe import Effort, Method, Recipe
+from photonic.files import write_atomic
 
 STAGE = Axis("calibration", "1", "Calibration")
 _Efforts = list[dict[Method, Effort]]
@@ -75,34 +76,49 @@ def run_calibration(
         "mapped": mapped.record.model_dump(mode="json"),
     }
     record = RunRecord.capture(command_line(), config, seed, held_out.data_sha256)
-    output = OutputDirectory(out, record.key)
+    with OutputDirectory(out, record.key) as output:
+        stored, efforts = _calibrate_all(output, mapped, base, recipe, num_chips, record)
+        controller = Calibration(output.partial, stored)
+        settings = [
+            ChipSetting("before", base),
+            ChipSetting("after", stored.hardware, controller=controller),
+        ]
+        study = ChipStudy(mapped, held_out, STAGE, settings, num_chips, seed)
+        with progress("Predictions", study.num_evaluations) as advance:
+            results = study.fill(output, record, advance)
+        output.finish()
+    return results, efforts
+
+
+def _calibrate_all(
+    output: OutputDirectory,
+    mapped: MappedModel,
+    base: HardwareConfig,
+    recipe: Recipe,
+    num_chips: int,
+    record: RunRecord,
+) -> tuple[CalibrationConfig, _Efforts]:
+    """Calibrate every chip unless it is stored already, and store what belongs to all of them."""
     with progress("Targets from the data sheet") as advance:
         calibrator = Calibrator(mapped, base, recipe, on_batch=advance)
     hashes, efforts = [], []
     with progress("Chips x batches of tiles", num_chips * calibrator.num_batches) as advance:
         for index in range(num_chips):
-            chip = Chip(calibrator.hardware, seed, index)
+            chip = Chip(calibrator.hardware, record.seed, index)
             sha256, effort = _calibrated(output.partial, calibrator, chip, advance)
             hashes.append(sha256)
             efforts.append(effort)
     stored = CalibrationConfig(
         recipe=recipe,
         hardware=calibrator.hardware,
-        seed=seed,
+        seed=record.seed,
         chip_sha256=tuple(hashes),
         programs_sha256=programs_sha256(mapped),
         record=record,
     )
     text = json.dumps(stored.model_dump(mode="json"), indent=1)
     write_atomic(output.partial / CONFIG_FILE, text.encode())
-    settings = [
-        ChipSetting("before", base),
-        ChipSetting("after", calibrator.hardware, controller=Calibration(output.partial, stored)),
-    ]
-    study = ChipStudy(mapped, held_out, STAGE, settings, num_chips, seed)
-    with progress("Predictions", study.num_evaluations) as advance:
-        _, results = study.run(out, record, advance)
-    return results, efforts
+    return stored, efforts
 
 
 def _calibrated(

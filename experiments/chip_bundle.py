@@ -22,7 +22,7 @@ from experiments.mapped import (
     load_mapped,
     save_mapped,
 )
-from experiments.output import OutputDirectory, refuse_existing
+from experiments.output import refuse_existing
 from experiments.record import RunRecord
 from models.checkpoint import checkpoint_bytes, load_checkpoint
 from models.model import CrystalModel
@@ -51,6 +51,7 @@ from photonic.chipfile import (
 from photonic.chipfile.formats import QONTROL_CHANNELS
 from photonic.drive_laws import load_laws
 from photonic.export_formats.qontrol_chain import ModuleKind
+from photonic.files import new_folder
 
 MAX_PHASE_ERROR = 1e-9
 """Relative error of weights rebuilt from stored phases; rounding gives about 1e-15."""
@@ -310,9 +311,8 @@ def import_bundle(
         config["settings_sha256"] = hashlib.sha256(source.read_bytes()).hexdigest()
     record = RunRecord.capture(command, config, 0, {})
     mapped = MappedModel(model, programs, export.header.hardware, _settings(export), record)
-    output = OutputDirectory(out, record.key)
-    save_mapped(mapped, checkpoint, output.partial)
-    output.finish()
+    with new_folder(out) as folder:
+        save_mapped(mapped, checkpoint, folder)
     return mapped, count
 
 

@@ -84,9 +84,16 @@ class ChipStudy:
         Every finished (setting, chip) is kept at once; the same call continues a killed run.
 
         Raises:
-            FileExistsError: if ``out`` exists.
+            FileExistsError: if ``out`` exists, or another process writes it.
         """
-        output = OutputDirectory(out, record.key)
+        with OutputDirectory(out, record.key) as output:
+            results = self.fill(output, record, on_chip)
+            return output.finish(), results
+
+    def fill(
+        self, output: OutputDirectory, record: RunRecord, on_chip: Callable[[], None]
+    ) -> xr.Dataset:
+        """As ``run``, into a directory that the caller has begun and finishes."""
         digital = digital_predictions(self.mapped.model, self.held_out)
         shape = (len(self.settings), self.num_chips, self.held_out.num_crystals)
         predictions = np.empty(shape)
@@ -103,4 +110,4 @@ class ChipStudy:
         results = self.derive(results)
         write_results(results, output.partial)
         draw_results(results, output.partial)
-        return output.finish(), results
+        return results

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from experiments.console import console, print_table
 from experiments.crossval_config import CrossvalConfig
 from experiments.crossval_parts import make_parts
-from experiments.crossval_run import begin
+from experiments.crossval_run import CrossvalJob, begin
 from experiments.crossval_score import Scores, score
 from experiments.crossval_table import write_scores
 from experiments.training_config import TrainConfig
@@ -58,7 +58,14 @@ def crossval(config: CrossvalConfig, out: Path, *, workers: int, wbm: Path | Non
         FileExistsError: if ``out`` exists.
         FloatingPointError: if a training diverges.
     """
-    job = begin(config, config, out)
+    with begin(config, config, out) as job:
+        scores = _fill(job, config, workers, wbm)
+        job.output.finish()
+    _print_scores(scores)
+    return scores
+
+
+def _fill(job: CrossvalJob, config: CrossvalConfig, workers: int, wbm: Path | None) -> Scores:
     start = time.perf_counter()
     load_data(config.training)  # graphs go to the cache once, and not in each worker
     directory = job.output.partial
@@ -68,8 +75,6 @@ def crossval(config: CrossvalConfig, out: Path, *, workers: int, wbm: Path | Non
         scores = score(config, parts, job.datasets, elsewhere)
     budget = {"workers": workers, "wall_seconds": time.perf_counter() - start}
     write_scores(scores, config, job.record, budget, directory)
-    job.output.finish()
-    _print_scores(scores)
     return scores
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,8 +31,9 @@ class CrossvalJob:
     output: OutputDirectory
 
 
-def begin(config: BaseModel, crossval: CrossvalConfig, out: Path) -> CrossvalJob:
-    """Begin a job, or continue a killed one.
+@contextmanager
+def begin(config: BaseModel, crossval: CrossvalConfig, out: Path) -> Iterator[CrossvalJob]:
+    """Begin a job, or continue a killed one; it is held until the end of the ``with``.
 
     Args:
         config: all that decides the results; a directory begun with another one is refused.
@@ -38,7 +41,8 @@ def begin(config: BaseModel, crossval: CrossvalConfig, out: Path) -> CrossvalJob
         out: directory to create.
 
     Raises:
-        FileExistsError: if ``out`` exists, or an unfinished run with another configuration does.
+        FileExistsError: if ``out`` exists, or an unfinished run with another configuration does,
+            or another process writes it.
     """
     refuse_existing(out)
     names = dict.fromkeys(spec.dataset for spec in crossval.training.label_specs)
@@ -49,4 +53,5 @@ def begin(config: BaseModel, crossval: CrossvalConfig, out: Path) -> CrossvalJob
         crossval.seeds[0],
         {name: dataset.sha256 for name, dataset in datasets.items()},
     )
-    return CrossvalJob(datasets, record, OutputDirectory(out, record.key))
+    with OutputDirectory(out, record.key) as output:
+        yield CrossvalJob(datasets, record, output)

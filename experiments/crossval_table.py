@@ -10,8 +10,8 @@ from typing import Any
 
 from experiments.crossval_config import CrossvalConfig
 from experiments.crossval_score import LabelScore, Scores
-from experiments.output import write_atomic
 from experiments.record import RunRecord
+from photonic.files import write_atomic
 
 RESULTS_FILE = "results.json"
 TABLE_FILE = "table.md"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from experiments.baseline import extra_trees
 from experiments.crossval_config import CrossvalRun
-from experiments.output import write_atomic
+from experiments.output import is_finished
 from experiments.training_config import TrainConfig
 from experiments.training_data import TrainingData, training_split
 from experiments.training_job import load_data, train
@@ -27,6 +27,7 @@ from experiments.wbm import OutOfDistribution, load_out_of_distribution
 from models.checkpoint import load_checkpoint
 from models.datasets import Dataset, load_dataset
 from models.model import CrystalModel
+from photonic.files import write_atomic
 
 Part = dict[str, Any]
 
@@ -65,7 +66,7 @@ def network_part(run: CrossvalRun, directory: Path, wbm: Path | None) -> Part:
     if not path.is_file():
         checkpoint = run.checkpoint(directory)
         data = load_data(run.training, shows=False)
-        if not checkpoint.exists():
+        if not is_finished(checkpoint):
             _train(run, checkpoint, data)
         model = load_checkpoint(checkpoint)
         part = {

@@ -23,12 +23,13 @@ from experiments.console import (
     print_results,
 )
 from experiments.mapped import MappedModel, MappingSettings, load_mapped
-from experiments.output import OutputDirectory, free_directory
+from experiments.output import OutputDirectory, free_directory, is_finished
 from experiments.recalibration_text import print_recalibration
 from experiments.record import RunRecord
 from experiments.results import read_results
 from experiments.training_info import TrainingInfo
 from models.checkpoint import load_checkpoint
+from models.model import CrystalModel
 from photonic import load_hardware
 
 CHECKPOINT = "refractive_index"
@@ -67,9 +68,18 @@ def run_demo(out: Path | None, *, is_quick: bool) -> Path:
     model = load_checkpoint(CHECKPOINT)
     info = TrainingInfo.of(model)
     record = RunRecord.capture("lightframe demo", asdict(size), SEED, info.data_sha256)
-    output = OutputDirectory(free_directory("demo") if out is None else out, record.key)
-    place = output.partial
+    with OutputDirectory(free_directory("demo") if out is None else out, record.key) as output:
+        _run_parts(output.partial, model, size)
+        path = output.finish()
+    console.rule(f"Done in {time.perf_counter() - start:.0f} s")
+    console.print(f"figures:        {path / 'phase_noise' / 'errors.png'}", soft_wrap=True)
+    console.print(f"                {path / 'drift' / 'errors.png'}", soft_wrap=True)
+    console.print(f"labelled data:  {path / 'phase_noise' / 'results.nc'}", soft_wrap=True)
+    console.print(f"phase settings: {path / 'export' / 'manifest.json'}", soft_wrap=True)
+    return path
 
+
+def _run_parts(place: Path, model: CrystalModel, size: DemoSize) -> None:
     console.rule("1  The network on crystals it has not seen")
     accuracy = place / "accuracy.json"
     accuracy.unlink(missing_ok=True)
@@ -84,23 +94,15 @@ def run_demo(out: Path | None, *, is_quick: bool) -> Path:
     _studies(place, size)
 
     console.rule("6  Phase settings for the chip")
-    if not (place / "export").exists():
+    if not is_finished(place / "export"):
         export_bundle(place / "mapped", ExportRequest(), place / "export", jobs.command_line())
     report = verify_bundle(place / "export", CHECKPOINT, has_prediction=False)
     print_largest_errors(report.errors)
     require_same_weights(report)
 
-    path = output.finish()
-    console.rule(f"Done in {time.perf_counter() - start:.0f} s")
-    console.print(f"figures:        {path / 'phase_noise' / 'errors.png'}", soft_wrap=True)
-    console.print(f"                {path / 'drift' / 'errors.png'}", soft_wrap=True)
-    console.print(f"labelled data:  {path / 'phase_noise' / 'results.nc'}", soft_wrap=True)
-    console.print(f"phase settings: {path / 'export' / 'manifest.json'}", soft_wrap=True)
-    return path
-
 
 def _map(directory: Path) -> MappedModel:
-    if directory.exists():
+    if is_finished(directory):
         return load_mapped(directory)
     return jobs.map_checkpoint(CHECKPOINT, load_hardware(HARDWARE), MappingSettings(), directory)
 
@@ -126,7 +128,7 @@ def _studies(place: Path, size: DemoSize) -> None:
 
 def _show(directory: Path, study: Callable[[Path], xr.Dataset]) -> None:
     """Print the results in ``directory``; the study makes them if they are not there yet."""
-    results = read_results(directory) if directory.exists() else study(directory)
+    results = read_results(directory) if is_finished(directory) else study(directory)
     print_results(results)
     if results.sizes.get("hours", 1) > 1:
         print_recalibration(results)

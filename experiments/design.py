@@ -29,12 +29,13 @@ from experiments.design_space import (
 )
 from experiments.evaluation import HeldOut, chip_predictions, digital_predictions
 from experiments.mapped import map_model
-from experiments.output import OutputDirectory, write_atomic
+from experiments.output import OutputDirectory
 from experiments.record import RunRecord
 from models.labels import Label
 from models.model import CrystalModel
 from photonic import Chip, HardwareConfig
 from photonic.cost import missing_fields, network_cost
+from photonic.files import write_atomic
 
 MAX_EXHAUSTIVE = 48
 """Designs up to which all are evaluated unless a number of trials is given."""
@@ -98,7 +99,13 @@ class DesignStudy:
             ValueError: if no design works on the chip, or a search is asked for and Optuna is not
                 installed.
         """
-        output = OutputDirectory(out, record.key)
+        with OutputDirectory(out, record.key) as output:
+            results = self._fill(output, record, on_design)
+            return output.finish(), results
+
+    def _fill(
+        self, output: OutputDirectory, record: RunRecord, on_design: Callable[[], None]
+    ) -> list[DesignResult]:
         digital = digital_predictions(self.model, self.held_out)
         vectors = vectors_per_layer(self.model, self.held_out.batches)
 
@@ -119,10 +126,7 @@ class DesignStudy:
         best = pareto_designs(results, self.objectives)
         write_designs(results, best, self.objectives, record, output.partial)
         draw_designs(results, best, self.objectives, self.held_out.label, output.partial)
-        path = output.finish()
-        for part in path.glob("design-*.json"):
-            part.unlink()
-        return path, results
+        return results
 
     def _evaluate(
         self,

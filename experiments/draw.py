@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -64,12 +63,7 @@ def draw_mapped(
         f"{layout.num_modes} modes; numbers are channels",
         colouring,
     )
-    temporary = out.with_name(f".{out.stem}.writing{out.suffix}")
-    try:
-        save_figure(figure, [temporary])
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    save_figure(figure, [out], is_new=True)
 
 
 def channel_labels(program: Program, mesh: Literal["U", "V"]) -> list[str]:

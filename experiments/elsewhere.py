@@ -7,17 +7,18 @@ import io
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.baseline import extra_trees
 from experiments.energy_corrections import shift_to_2020
-from experiments.output import OutputDirectory, write_atomic
 from experiments.record import RunRecord
 from experiments.wbm import OutOfDistribution
 from models.datasets import load_dataset
 from models.model import CrystalModel
+from photonic.files import write_atomic
 
 Floats = NDArray[np.float64]
 MEAN = "mean prediction"
@@ -130,7 +131,7 @@ def _predictions(
     return model.to_physical(outputs)[OutOfDistribution.TRAINED_AS]
 
 
-def write_elsewhere(result: Elsewhere, record: RunRecord, output: OutputDirectory) -> None:
+def write_elsewhere(result: Elsewhere, record: RunRecord, directory: Path) -> None:
     """Write ``elsewhere.json``, the errors with their provenance, and ``predictions.csv``."""
     content = {
         "record": record.model_dump(mode="json"),
@@ -138,8 +139,8 @@ def write_elsewhere(result: Elsewhere, record: RunRecord, output: OutputDirector
         "num_known_formulas": int(result.is_known.sum()),
         "rows": [asdict(row) for row in result.rows],
     }
-    write_atomic(output.partial / "elsewhere.json", json.dumps(content, indent=1).encode())
-    write_atomic(output.partial / "predictions.csv", _csv(result).encode())
+    write_atomic(directory / "elsewhere.json", json.dumps(content, indent=1).encode())
+    write_atomic(directory / "predictions.csv", _csv(result).encode())
 
 
 def _csv(result: Elsewhere) -> str:

@@ -9,11 +9,12 @@ from pathlib import Path
 from experiments.console import print_table, progress
 from experiments.elsewhere import Elsewhere, predict_elsewhere, write_elsewhere
 from experiments.jobs import command_line
-from experiments.output import OutputDirectory, refuse_existing
+from experiments.output import refuse_existing
 from experiments.record import RunRecord
 from experiments.training_info import TrainingInfo
 from experiments.wbm import load_out_of_distribution
 from models.checkpoint import WEIGHTS_FILE, checkpoint_bytes, load_checkpoint
+from photonic.files import new_folder
 
 
 def elsewhere(crystals: Path, checkpoints: Sequence[str], out: Path) -> Elsewhere:
@@ -47,9 +48,8 @@ def elsewhere(crystals: Path, checkpoints: Sequence[str], out: Path) -> Elsewher
     digest = hashlib.sha256(crystals.read_bytes()).hexdigest()
     config = {"crystals": crystals.name, "checkpoint_sha256": hashes}
     record = RunRecord.capture(command_line(), config, 0, {**trained, crystals.name: digest})
-    output = OutputDirectory(out, record.key)
-    write_elsewhere(result, record, output)
-    output.finish()
+    with new_folder(out) as folder:
+        write_elsewhere(result, record, folder)
     _print(result)
     return result
 

@@ -7,6 +7,7 @@ the first, because the model's own error hides it.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import xarray as xr
 
 from experiments.results import Floats
+from photonic.files import write_atomic, write_new
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,12 +64,16 @@ def draw_results(results: xr.Dataset, directory: Path) -> list[Path]:
     return paths
 
 
-def save_figure(figure: Figure, paths: Sequence[Path]) -> None:
+def save_figure(figure: Figure, paths: Sequence[Path], *, is_new: bool = False) -> None:
     """Write a figure to files; the same figure gives the same bytes.
 
     Args:
         figure: with its own canvas.
         paths: targets; the suffix decides on the format.
+        is_new: refuse files that exist; otherwise they are our own and are replaced.
+
+    Raises:
+        FileExistsError: as ``is_new`` says.
     """
     from matplotlib import rc_context
 
@@ -75,7 +81,9 @@ def save_figure(figure: Figure, paths: Sequence[Path]) -> None:
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "lightframe"}):
         for path in paths:
             metadata = {"Date": None} if path.suffix == ".svg" else None
-            figure.savefig(path, dpi=160, metadata=metadata)
+            data = io.BytesIO()
+            figure.savefig(data, format=path.suffix[1:], dpi=160, metadata=metadata)
+            (write_new if is_new else write_atomic)(path, data.getvalue())
 
 
 def setting_names(results: xr.Dataset) -> list[str] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from experiments.mapped import (
     map_model,
     save_mapped,
 )
-from experiments.output import OutputDirectory, free_directory, prepare_file, refuse_existing
+from experiments.output import free_directory, prepare_file, refuse_existing
 from experiments.presets import HARDWARE, preset_settings
 from experiments.recalibration import RecalibrationCriteria, with_recalibration
 from experiments.record import RunRecord
@@ -45,6 +45,7 @@ from experiments.training_info import TrainingInfo
 from models.checkpoint import load_checkpoint
 from models.model import CrystalModel
 from photonic import Chip, HardwareConfig, hardware_names, load_hardware
+from photonic.files import new_folder
 
 
 def command_line() -> str:
@@ -72,12 +73,24 @@ def evaluate(checkpoint: str, labels: tuple[str, ...] | None, out: Path | None) 
 
 
 def map_checkpoint(
-    checkpoint: str, hardware: HardwareConfig, settings: MappingSettings, out: Path
+    checkpoint: str,
+    hardware: HardwareConfig,
+    settings: MappingSettings,
+    out: Path,
+    on_mapped: Callable[[MappedModel], None] = lambda mapped: None,
 ) -> MappedModel:
     """Map a checkpoint and write the mapped directory.
 
+    Args:
+        checkpoint: name or directory.
+        hardware: chip to map for.
+        settings: layout of the tiles.
+        out: directory to create.
+        on_mapped: called before ``out`` gets its name; if it fails, nothing is left.
+
     Raises:
         FileExistsError: if ``out`` exists.
+        ValueError: as ``map_model``.
     """
     config = {
         "checkpoint": checkpoint,
@@ -87,10 +100,10 @@ def map_checkpoint(
     refuse_existing(out)
     model = load_checkpoint(checkpoint)
     record = RunRecord.capture(command_line(), config, 0, _data_sha256(model))
-    mapped = map_model(model, hardware, settings, record)
-    output = OutputDirectory(out, record.key)
-    save_mapped(mapped, checkpoint, output.partial)
-    output.finish()
+    with new_folder(out) as folder:
+        mapped = map_model(model, hardware, settings, record)
+        save_mapped(mapped, checkpoint, folder)
+        on_mapped(mapped)
     return mapped
 
 
@@ -283,13 +296,12 @@ def sensitivity(directory: Path, phase_std: float, out: Path) -> list[LayerSensi
     mapped = load_mapped(directory)
     config = {"phase_std_rad": phase_std, "mapped": mapped.record.model_dump(mode="json")}
     record = RunRecord.capture(command_line(), config, 0, mapped.record.data_sha256)
-    output = OutputDirectory(out, record.key)
-    with progress("Layers", len(mapped.programs)) as advance:
-        layers = mapped_sensitivity(mapped, phase_std, advance)
-    print_sensitivity(layers)
-    write_sensitivity(layers, record, output.partial)
-    draw_most_sensitive(layers, output.partial)
-    output.finish()
+    with new_folder(out) as folder:
+        with progress("Layers", len(mapped.programs)) as advance:
+            layers = mapped_sensitivity(mapped, phase_std, advance)
+        print_sensitivity(layers)
+        write_sensitivity(layers, record, folder)
+        draw_most_sensitive(layers, folder)
     return layers
 
 
@@ -307,12 +319,12 @@ def bench_core(out: Path | None, threads: tuple[int, ...], *, is_quick: bool) ->
     effort = QUICK if is_quick else FULL
     config = {"threads": threads, **asdict(effort), "cpu": platform.processor()}
     record = RunRecord.capture(command_line(), config, 0, {})
-    output = OutputDirectory(free_directory("bench-core") if out is None else out, record.key)
-    with progress("Measurements", NUM_STEPS * len(threads)) as advance:
-        measurements = list(measure_core(effort, threads, advance))
-    print_measurements(measurements)
-    write_measurements(measurements, record, output.partial)
-    path = output.finish()
+    path = free_directory("bench-core") if out is None else out
+    with new_folder(path) as folder:
+        with progress("Measurements", NUM_STEPS * len(threads)) as advance:
+            measurements = list(measure_core(effort, threads, advance))
+        print_measurements(measurements)
+        write_measurements(measurements, record, folder)
     console.print(f"figures as JSON and plot: {path}")
     return path
 

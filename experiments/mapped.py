@@ -15,12 +15,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from experiments.output import write_atomic
 from experiments.record import RunRecord
 from models.checkpoint import checkpoint_bytes, load_checkpoint
 from models.model import CrystalModel
 from photonic import Chip, HardwareConfig, Program, map_linear
 from photonic.driven import DrivenLayers, drive_layers
+from photonic.files import write_atomic
 from photonic.hardware import first_problem
 from photonic.mesh_state import Commands, check_fits, nominal_commands
 from photonic.realisation import realise_driven

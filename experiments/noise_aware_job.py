@@ -14,6 +14,7 @@ from experiments.mapped import MappingSettings
 from experiments.noise_aware import TEST_CHIPS, FineTuneConfig, FineTuningRun
 from experiments.output import OutputDirectory, refuse_existing
 from experiments.record import RunRecord
+from experiments.threads import on_threads
 from experiments.training_config import MachineConfig, TrainConfig
 from experiments.training_data import load_training_data
 from experiments.training_info import TrainingInfo
@@ -67,6 +68,7 @@ def fine_tune(config: FineTuneConfig, out: Path) -> CrystalModel:
         ValueError: if the chip cannot carry the network or the data are not the checkpoint's.
     """
     refuse_existing(out)
+    config = config.model_copy(update={"machine": config.machine.resolved()})
     with progress("Graphs") as advance:
         data = load_training_data(
             config.label_specs, config.graph, config.test_fold, advance, network=config.network
@@ -74,8 +76,14 @@ def fine_tune(config: FineTuneConfig, out: Path) -> CrystalModel:
     record = RunRecord.capture(
         command_line(), config.model_dump(mode="json"), config.seed, data.sha256
     )
-    output = OutputDirectory(out, record.key)
-    run = FineTuningRun(config, data, record)
+    with on_threads(config.machine.threads), OutputDirectory(out, record.key) as output:
+        model = _fit(FineTuningRun(config, data, record), output)
+        output.finish()
+    return model
+
+
+def _fit(run: FineTuningRun, output: OutputDirectory) -> CrystalModel:
+    config, data, record = run.config, run.data, run.record
     unit = "" if data.labels[0].unit == "1" else f" {data.labels[0].unit}"
     with progress("Epochs", config.epochs) as advance:
         for _ in range(run.restore(output.partial)):
@@ -95,8 +103,6 @@ def fine_tune(config: FineTuneConfig, out: Path) -> CrystalModel:
     model = CrystalModel(best.network, best.graph_settings, best.labels, info)
     _print_errors(model)
     save_checkpoint(model, element_table().names, output.partial)
-    run.state.remove(output.partial)
-    output.finish()
     return model
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.console import console, print_table
-from experiments.output import write_atomic
 from models.datasets.user import Skipped
+from photonic.files import write_new
 
 FORMATS = (".csv", ".json")
 """Endings of files that predictions are written to."""
@@ -88,7 +88,7 @@ def write_predictions(table: PredictionTable, path: Path, origin: Mapping[str, o
     """
     is_json = path.suffix.lower() == ".json"
     text = _json(table, origin) if is_json else _csv(table)
-    write_atomic(path, text.encode())
+    write_new(path, text.encode())
 
 
 def _csv(table: PredictionTable) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +25,10 @@ _PACKAGES = (
     "xarray",
     "matplotlib",
 )
+
+_MISSING = object()
+_SHOWN = 60
+"""Characters of a value that a message shows."""
 
 
 class RunRecord(BaseModel):
@@ -88,3 +93,20 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()
+
+
+def differences(name: str, before: Any, now: Any) -> Iterator[str]:
+    """Entries "field (was 1, is 2)" of two JSON-able values, the field as a path below a name."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for key in sorted(before.keys() | now.keys()):
+            inner = f"{name}.{key}" if name else key
+            yield from differences(inner, before.get(key, _MISSING), now.get(key, _MISSING))
+    elif before != now:
+        yield f"{name} (was {_shown(before)}, is {_shown(now)})"
+
+
+def _shown(value: Any) -> str:
+    if value is _MISSING:
+        return "absent"
+    text = str(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

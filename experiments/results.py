@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from experiments.evaluation import HeldOut
 from experiments.record import RunRecord
+from photonic.files import write_atomic
 
 RESULT_FILE = "results.nc"
 BAND = (0.05, 0.95)
@@ -158,7 +159,7 @@ def _over_chips(axis: str, name: str, values: Floats, meaning: str) -> dict[str,
 def write_results(results: xr.Dataset, directory: Path) -> Path:
     """Write ``results.nc`` (NetCDF 3, read by xarray and by every NetCDF tool)."""
     path = directory / RESULT_FILE
-    results.to_netcdf(path, engine="scipy")
+    write_atomic(path, bytes(results.to_netcdf(engine="scipy")))
     return path
 
 

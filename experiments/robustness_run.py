@@ -11,10 +11,11 @@ from experiments.chips_run import ChipStudy
 from experiments.console import progress
 from experiments.jobs import command_line, held_out_crystals
 from experiments.mapped import load_mapped
-from experiments.output import refuse_existing, write_atomic
+from experiments.output import OutputDirectory, refuse_existing
 from experiments.record import RunRecord
 from experiments.robustness import REMEDY, chosen_rows, markdown_table, robustness_settings
 from photonic import HardwareConfig
+from photonic.files import write_atomic
 
 TABLE_FILE = "robustness.md"
 
@@ -70,7 +71,9 @@ def run_robustness(
     record = RunRecord.capture(command_line(), config, seed, held_out.data_sha256)
     settings = robustness_settings(mapped, base, tuned, rows, mapping_epochs=mapping_epochs)
     study = ChipStudy(mapped, held_out, REMEDY, settings, num_chips, seed)
-    with progress("Remedies x chips", study.num_evaluations) as advance:
-        path, results = study.run(out, record, advance)
-    write_atomic(path / TABLE_FILE, markdown_table(results).encode())
+    with OutputDirectory(out, record.key) as output:
+        with progress("Remedies x chips", study.num_evaluations) as advance:
+            results = study.fill(output, record, advance)
+        write_atomic(output.partial / TABLE_FILE, markdown_table(results).encode())
+        output.finish()
     return results

@@ -13,9 +13,9 @@ from safetensors.torch import save
 
 from experiments.mapped import MappedModel
 from experiments.mesh_drawing import draw_tile
-from experiments.output import write_atomic
 from experiments.record import RunRecord
 from photonic import Sensitivity, layer_sensitivity
+from photonic.files import write_atomic
 
 LAYER_FILE = "layers.csv"
 MZI_FILE = "mzi_slopes.safetensors"

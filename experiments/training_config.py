@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from experiments.training_data import LabelSpec
@@ -28,6 +29,14 @@ class MachineConfig(BaseModel):
     CPU without them a step takes 3.9 times as long. It is refused for optical layers."""
     processes: int = Field(default=1, ge=1)
     """Processes that share each batch; a run is continued with as many as it began with."""
+    threads: int | None = Field(default=None, ge=1, le=4096)
+    """Threads of each process. Their number decides in which order sums are rounded, so it moves
+    the last digits of every weight, and a run is continued with as many as it began with. None
+    stands for as many as torch takes when the run begins; the record holds the number."""
+
+    def resolved(self) -> MachineConfig:
+        """The same with the number of threads that torch takes now, if none was chosen."""
+        return self.model_copy(update={"threads": self.threads or torch.get_num_threads()})
 
 
 class OpticalConfig(BaseModel):

@@ -11,6 +11,7 @@ from experiments.distributed import Ranks, joined_ranks, launched_processes
 from experiments.jobs import command_line
 from experiments.output import OutputDirectory, refuse_existing
 from experiments.record import RunRecord
+from experiments.threads import on_threads
 from experiments.training import TrainingRun
 from experiments.training_config import TrainConfig
 from experiments.training_data import TrainingData, load_training_data
@@ -48,9 +49,10 @@ def train(
     """
     refuse_existing(out)
     _check_processes(config)
+    config = config.model_copy(update={"machine": config.machine.resolved()})
     if has_tensorboard:
         summary_writer_class()
-    with joined_ranks(config.machine.device) as ranks:
+    with on_threads(config.machine.threads), joined_ranks(config.machine.device) as ranks:
         shows = ranks.is_first and not is_quiet
         data = load_data(config, shows=shows) if data is None else data
         if shows and data.num_frame_fallbacks:
@@ -86,15 +88,34 @@ def _train(
     record = RunRecord.capture(
         command_line(), config.model_dump(mode="json"), config.seed, data.sha256
     )
-    output = OutputDirectory(out, record.key) if ranks.is_first else None
+    if ranks.is_first:
+        with OutputDirectory(out, record.key) as output:
+            ranks.wait()
+            run = TrainingRun(config, data, ranks=ranks)
+            model = _fit_first(run, output, record, has_tensorboard=has_tensorboard, shows=shows)
+            output.finish()
+            return model
     ranks.wait()
     run = TrainingRun(config, data, ranks=ranks)
-    finished = run.restore(out.with_name(out.name + ".partial"))
-    if output is None:
-        run.fit(out, lambda row: None)
-        run.info({})
-        return run.model(run.state.best)
-    write_metrics(run.state.history, output.partial)
+    run.restore(out.with_name(out.name + ".partial"))
+    run.fit(out, lambda row: None)
+    run.info({})
+    return run.model(run.state.best)
+
+
+def _fit_first(
+    run: TrainingRun,
+    output: OutputDirectory,
+    record: RunRecord,
+    *,
+    has_tensorboard: bool,
+    shows: bool,
+) -> CrystalModel:
+    """Fit on the process that writes, and write the checkpoint."""
+    config, data = run.config, run.data
+    finished = run.restore(output.partial)
+    if finished:
+        write_metrics(run.state.history, output.partial)
     events = TensorBoardLog(output.partial, finished) if has_tensorboard else None
     with _progress("Epochs", config.epochs, shows=shows) as advance:
         for _ in range(finished):
@@ -114,8 +135,6 @@ def _train(
     info = run.info(record.model_dump(mode="json"))
     model = CrystalModel(best.network, best.graph_settings, best.labels, info)
     save_checkpoint(model, element_table().names, output.partial)
-    run.state.remove(output.partial)
-    output.finish()
     return model
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from experiments.output import write_atomic
+from photonic.files import write_atomic
 
 METRICS_FILE = "metrics.csv"
 EVENTS_DIRECTORY = "tensorboard"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from models.network import SPFrameNetwork
+from photonic.files import write_atomic
 
 STATE_FILE = "training_state.safetensors"
 
@@ -79,11 +79,8 @@ class TrainingState:
             for name, tensor in moments.items():
                 tensors[f"optimiser/{index}/{name}"] = tensor
         metadata = {"history": json.dumps(self.history), "num_steps": str(self.num_steps)}
-        temporary = directory / (STATE_FILE + ".writing")
-        save_file(
-            {name: tensor.cpu() for name, tensor in _copy(tensors).items()}, temporary, metadata
-        )
-        os.replace(temporary, directory / STATE_FILE)
+        data = save({name: tensor.cpu() for name, tensor in _copy(tensors).items()}, metadata)
+        write_atomic(directory / STATE_FILE, data)
 
     def restore(self, directory: Path) -> None:
         """Continue from the state in ``directory``, if there is one.
@@ -120,10 +117,6 @@ class TrainingState:
         self.num_steps = int(metadata["num_steps"])
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": moments, "param_groups": groups})
-
-    def remove(self, directory: Path) -> None:
-        """Delete the state file of a finished run."""
-        (directory / STATE_FILE).unlink(missing_ok=True)
 
 
 def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from models.files import remove_leftovers, write_atomic
 from models.graph import GraphSettings
 from models.labels import Label
 from models.linear import LinearFactory, digital_linear
@@ -69,6 +70,10 @@ def save_checkpoint(
         model: to be written; its ``info`` goes along and must be JSON-able.
         element_properties: names of the columns of the network's element features.
         directory: target; a checkpoint in it is replaced.
+
+    Raises:
+        FileExistsError: if a file of the checkpoint is a link.
+        OSError: if a file cannot be written.
     """
     state = {name: tensor.contiguous() for name, tensor in model.network.state_dict().items()}
     weights = save(state)
@@ -82,9 +87,10 @@ def save_checkpoint(
         weights_sha256=hashlib.sha256(weights).hexdigest(),
         info=dict(model.info),
     )
-    (directory / WEIGHTS_FILE).write_bytes(weights)
     text = json.dumps(config.model_dump(mode="json"), indent=1)
-    (directory / CONFIG_FILE).write_text(text + "\n", encoding="utf-8")
+    for name, data in ((WEIGHTS_FILE, weights), (CONFIG_FILE, f"{text}\n".encode())):
+        remove_leftovers(directory / name)
+        write_atomic(directory / name, data)
 
 
 def load_checkpoint(

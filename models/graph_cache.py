@@ -10,12 +10,11 @@ import functools
 import hashlib
 import json
 import os
-import shutil
+import secrets
 import sys
-import tempfile
-import time
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,15 +29,12 @@ from models import (
     symmetry,
 )
 from models.crystal import Crystal
+from models.files import PARTIAL, new_folder, remove_if_abandoned, target_name
 from models.graph import CrystalGraph, GraphSettings
 from models.graph_builder import build_graphs
 from models.graph_store import FORMAT_VERSION, GraphStoreError, read_graphs, write_graphs
 
 CACHE_VARIABLE = "LIGHTFRAME_CACHE"
-PARTIAL = ".partial-"
-"""Between the name of an entry and a random part, while it is being written or removed."""
-PARTIAL_LIFETIME_S = 24 * 3600
-"""Age from which a partial entry is taken to be left over from a killed process."""
 _SOURCES = (basis_order, canonical, crystal, frames, graph, neighbours, reduction, symmetry)
 
 
@@ -136,46 +132,33 @@ def _keep(
 ) -> tuple[CrystalGraph, ...]:
     """Write the entry; the same graphs, mapped from it if possible."""
     try:
-        _remove_leftovers(entry.parent)
-        partial = _new_partial(entry)
-        try:
+        for path in entry.parent.iterdir():
+            if target_name(path.name):
+                remove_if_abandoned(path)
+        _discard_damaged(entry, origin)
+        with new_folder(entry) as partial:
             write_graphs(graphs, origin, partial)
-            _publish(partial, origin, entry)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-        return read_graphs(entry, origin)
+    except FileExistsError:  # another process was faster, or is at it
+        pass
     except OSError as error:
         _warn(error)
-    except GraphStoreError:  # another process has just replaced the entry
-        pass
-    return graphs
-
-
-def _publish(partial: Path, origin: dict[str, Any], entry: Path) -> None:
-    """Give a complete entry its name, unless another process was faster."""
     try:
-        os.replace(partial, entry)
+        return read_graphs(entry, origin)
+    except GraphStoreError:  # not there yet, or replaced just now
+        return graphs
+
+
+def _discard_damaged(entry: Path, origin: dict[str, Any]) -> None:
+    """Give the name of an entry free, unless it is whole by now."""
+    if not os.path.lexists(entry):
         return
-    except OSError:  # a directory with files cannot be replaced
-        if not entry.exists():
-            raise
     try:
         read_graphs(entry, origin)
     except GraphStoreError:
-        damaged = _new_partial(entry)
-        os.replace(entry, damaged)
-        os.replace(partial, entry)
-        shutil.rmtree(damaged, ignore_errors=True)
-
-
-def _new_partial(entry: Path) -> Path:
-    return Path(tempfile.mkdtemp(prefix=entry.name + PARTIAL, dir=entry.parent))
-
-
-def _remove_leftovers(root: Path) -> None:
-    for path in root.glob(f"*{PARTIAL}*"):
-        if time.time() - path.stat().st_mtime > PARTIAL_LIFETIME_S:
-            shutil.rmtree(path, ignore_errors=True)
+        discarded = entry.with_name(f"{entry.name}{PARTIAL}{secrets.token_hex(8)}")
+        with suppress(FileNotFoundError):  # another process has done it
+            os.rename(entry, discarded)
+            remove_if_abandoned(discarded)
 
 
 def _warn(error: Exception) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from models.crystal import MAX_ATOMIC_NUMBER
+from models.files import create_file
 from models.graph import CrystalGraph
 
 MANIFEST_FILE = "manifest.json"
@@ -80,11 +81,12 @@ def write_graphs(graphs: Sequence[CrystalGraph], origin: dict[str, Any], directo
     files = {}
     for name, array in arrays.items():
         path = directory / f"{name}.npy"
-        np.save(path, array, allow_pickle=False)
+        with open(path, "xb") as file:
+            np.save(file, array, allow_pickle=False)
         files[name] = ArrayFile(num_bytes=path.stat().st_size, sha256=_file_sha256(path))
     manifest = Manifest(format=FORMAT, format_version=FORMAT_VERSION, origin=origin, arrays=files)
     text = json.dumps(manifest.model_dump(mode="json"), indent=1)
-    (directory / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
+    create_file(directory / MANIFEST_FILE, [f"{text}\n".encode()])
 
 
 def read_graphs(directory: Path, origin: dict[str, Any]) -> tuple[CrystalGraph, ...]:

@@ -13,11 +13,11 @@ from pathlib import Path
 from experiments.bench.graph_routes import ROUTES, ProcessRates, shipped_crystals, spread
 from experiments.bench.timing import Timing, time_in_turn
 from experiments.console import console, print_table
-from experiments.output import write_atomic
 from experiments.record import RunRecord
 from models.crystal import Crystal
 from models.graph import GraphSettings
 from models.graph_cache import load_graphs
+from photonic.files import write_atomic
 
 RESULT_FILE = "graphs.json"
 EVERYTHING = "whole graph, all shipped crystals"

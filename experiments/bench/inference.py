@@ -14,8 +14,8 @@ from experiments.bench.inference_models import InferenceModel
 from experiments.bench.inference_peers import missing_peers
 from experiments.bench.timing import Timing, thread_count, time_in_turn
 from experiments.console import console, print_table
-from experiments.output import write_atomic
 from experiments.record import RunRecord
+from photonic.files import write_atomic
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure

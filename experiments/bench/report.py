@@ -9,8 +9,9 @@ from pathlib import Path
 
 from experiments.bench.core import FLOPS_PER_MZI, Measurement
 from experiments.console import console, print_table
-from experiments.output import write_atomic
+from experiments.figures import save_figure
 from experiments.record import RunRecord
+from photonic.files import write_atomic
 
 RESULT_FILE = "core.json"
 FIGURE_FILE = "core.png"
@@ -85,4 +86,4 @@ def _draw(measurements: Sequence[Measurement], path: Path) -> None:
     axes.set_xlabel("Rate over sgemm of the same run (black: required)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize="small")
-    figure.savefig(path, dpi=160)
+    save_figure(figure, [path])

@@ -22,7 +22,6 @@ from experiments.bench.scheduler_cluster import (
 )
 from experiments.bench.study_store import StoreCost
 from experiments.console import console, print_table
-from experiments.output import write_atomic
 from experiments.record import RunRecord
 from experiments.study.engine import run_schedule
 from experiments.study.evaluate import Task
@@ -32,6 +31,7 @@ from experiments.study.schedule import Schedule
 from experiments.study.stopping import StoppingRule
 from experiments.study.store import WEIGHT_ERROR, StudyStore
 from photonic import load_hardware
+from photonic.files import write_atomic
 
 RESULT_FILE = "scheduler.json"
 CHIPS_OF_POINT = 1000

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from experiments.console import console, print_table
-from experiments.output import write_atomic
 from experiments.record import RunRecord
+from photonic.files import write_atomic
 
 RESULT_FILE = "sweep.json"
 

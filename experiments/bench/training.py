@@ -17,7 +17,6 @@ from experiments.console import console, print_table
 from experiments.mapped import MappingSettings
 from experiments.noise_aware import FineTuningRun
 from experiments.noise_aware_job import fine_tune_config
-from experiments.output import write_atomic
 from experiments.record import RunRecord
 from experiments.training import TrainingRun
 from experiments.training_data import TrainingData
@@ -27,6 +26,7 @@ from models.checkpoint import load_checkpoint
 from models.datasets import load_dataset
 from models.model import CrystalModel
 from photonic import HardwareConfig
+from photonic.files import write_atomic
 
 RESULT_FILE = "training.json"
 REQUIRED_RATIO = 2.0

@@ -30,11 +30,12 @@ def bench_graphs(
     )
     from experiments.console import console
     from experiments.jobs import command_line
-    from experiments.output import OutputDirectory, free_directory
+    from experiments.output import free_directory
     from experiments.record import RunRecord
     from models.datasets import dataset_names, load_dataset
     from models.graph import GraphSettings
     from models.graph_builder import available_cores
+    from photonic.files import new_folder
 
     settings = GraphSettings()
     count = available_cores() if processes is None else processes
@@ -46,10 +47,11 @@ def bench_graphs(
     }
     hashes = {name: load_dataset(name).sha256 for name in dataset_names()}
     record = RunRecord.capture(command_line(), config, 0, hashes)
-    output = OutputDirectory(free_directory("bench-graphs") if out is None else out, record.key)
-    load = load_average()
-    with console.status("Graphs"):
-        rates = list(measure_graphs(settings, crystals, count, turns))
-    print_graph_rates(rates, load)
-    write_graph_rates(rates, load, record, output.partial)
-    console.print(f"rates: {output.finish()}")
+    out = free_directory("bench-graphs") if out is None else out
+    with new_folder(out) as folder:
+        load = load_average()
+        with console.status("Graphs"):
+            rates = list(measure_graphs(settings, crystals, count, turns))
+        print_graph_rates(rates, load)
+        write_graph_rates(rates, load, record, folder)
+    console.print(f"rates: {out}")

@@ -32,9 +32,10 @@ def bench_inference(
     from experiments.bench.inference_peers import installed_peers
     from experiments.console import console
     from experiments.jobs import command_line
-    from experiments.output import OutputDirectory, free_directory
+    from experiments.output import free_directory
     from experiments.record import RunRecord
     from models.datasets import load_dataset
+    from photonic.files import new_folder
 
     data = load_dataset(DATASET)
     models = (Lightframe.load(checkpoint), *installed_peers())
@@ -47,10 +48,11 @@ def bench_inference(
         "models": [model.name for model in models],
     }
     record = RunRecord.capture(command_line(), config, 0, {DATASET: data.sha256})
-    output = OutputDirectory(free_directory("bench-inference") if out is None else out, record.key)
-    structures = [crystal.to_structure() for crystal in spread(list(data.crystals), crystals)]
-    with console.status("Inference"):
-        found = measure_inference(models, structures, threads=threads, turns=turns)
-    print_inference(found)
-    write_inference(found, record, output.partial)
-    console.print(f"rates: {output.finish()}")
+    out = free_directory("bench-inference") if out is None else out
+    with new_folder(out) as folder:
+        structures = [crystal.to_structure() for crystal in spread(list(data.crystals), crystals)]
+        with console.status("Inference"):
+            found = measure_inference(models, structures, threads=threads, turns=turns)
+        print_inference(found)
+        write_inference(found, record, folder)
+    console.print(f"rates: {out}")

@@ -44,17 +44,17 @@ def bench_scheduler(
     from experiments.bench.study_store import measure_store
     from experiments.console import console
     from experiments.jobs import command_line
-    from experiments.output import OutputDirectory, free_directory
+    from experiments.output import free_directory
     from experiments.record import RunRecord
+    from photonic.files import new_folder
 
     config = {
         **{"tasks": tasks, "workers": workers, "threads": threads, "block": block},
         **{"crystals": crystals, "store": keep, "chunks": chunks, "log_length": log_length},
     }
     record = RunRecord.capture(command_line(), config, 0, {})
-    where = free_directory("bench-scheduler") if out is None else out
-    output = OutputDirectory(where, record.key)
-    with tempfile.TemporaryDirectory(dir=output.partial) as scratch:
+    out = free_directory("bench-scheduler") if out is None else out
+    with new_folder(out) as folder, tempfile.TemporaryDirectory(dir=folder) as scratch:
         kept, filled = Path(scratch, "kept"), Path(scratch, "filled")
         kept.mkdir()
         loads = measure_scheduler(
@@ -72,8 +72,8 @@ def bench_scheduler(
             filled.mkdir()
             store = pretended_store(filled, chunks, block, crystals)
             cost = measure_store(store, crystals, chunks)
-    print_head_loads(loads)
-    if cost is not None:
-        print_store_cost(cost)
-    write_scheduler(loads, cost, record, output.partial)
-    console.print(f"figures: {output.finish()}")
+        print_head_loads(loads)
+        if cost is not None:
+            print_store_cost(cost)
+        write_scheduler(loads, cost, record, folder)
+    console.print(f"figures: {out}")

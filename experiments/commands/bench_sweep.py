@@ -31,24 +31,28 @@ def bench_sweep(
     from experiments.console import console
     from experiments.jobs import command_line
     from experiments.mapped import MappingSettings, map_model, save_mapped
-    from experiments.output import OutputDirectory, free_directory
+    from experiments.output import free_directory
     from experiments.record import RunRecord
     from experiments.training_info import TrainingInfo
     from models import load_checkpoint
     from photonic import load_hardware
+    from photonic.files import new_folder
 
     effort, load = QUICK if quick else FULL, load_average()
     model, settings = load_checkpoint(checkpoint), MappingSettings()
     config = {"checkpoint": checkpoint, "hardware": hardware, **asdict(effort), "load": load}
     data = TrainingInfo.of(model).data_sha256
     record = RunRecord.capture(command_line(), config, 0, data)
-    output = OutputDirectory(free_directory("bench-sweep") if out is None else out, record.key)
-    with tempfile.TemporaryDirectory() as place:
-        mapped = map_model(model, load_hardware(hardware), settings, record)
-        save_mapped(mapped, checkpoint, Path(place))
-        figures = measure_sweep(
-            Path(place), effort, lambda figure: console.print(f"{figure.quantity}: {figure.note}")
-        )
-    print_figures(figures, load, BUSY)
-    write_figures(figures, record, output.partial)
-    console.print(f"ratios: {output.finish()}")
+    out = free_directory("bench-sweep") if out is None else out
+    with new_folder(out) as folder:
+        with tempfile.TemporaryDirectory() as place:
+            mapped = map_model(model, load_hardware(hardware), settings, record)
+            save_mapped(mapped, checkpoint, Path(place))
+            figures = measure_sweep(
+                Path(place),
+                effort,
+                lambda figure: console.print(f"{figure.quantity}: {figure.note}"),
+            )
+        print_figures(figures, load, BUSY)
+        write_figures(figures, record, folder)
+    console.print(f"ratios: {out}")

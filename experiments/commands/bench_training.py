@@ -28,9 +28,10 @@ def bench_training(
     from experiments.console import console
     from experiments.jobs import command_line
     from experiments.mapped import MappingSettings
-    from experiments.output import OutputDirectory, free_directory
+    from experiments.output import free_directory
     from experiments.record import RunRecord
     from photonic import load_hardware
+    from photonic.files import new_folder
 
     chip = load_hardware(hardware)
     mapping = MappingSettings(mesh=mesh.value, tile=tile, is_time_multiplexed=True)
@@ -43,11 +44,12 @@ def bench_training(
         "turns": turns,
     }
     record = RunRecord.capture(command_line(), config, 0, {})
-    output = OutputDirectory(free_directory("bench-training") if out is None else out, record.key)
-    with console.status("Training steps"):
-        times = measure_training(
-            checkpoint, chip, mapping, batch_size=batch_size, threads=threads, turns=turns
-        )
-    print_step_times(times)
-    write_step_times(times, record, output.partial)
-    console.print(f"times: {output.finish()}")
+    out = free_directory("bench-training") if out is None else out
+    with new_folder(out) as folder:
+        with console.status("Training steps"):
+            times = measure_training(
+                checkpoint, chip, mapping, batch_size=batch_size, threads=threads, turns=turns
+            )
+        print_step_times(times)
+        write_step_times(times, record, folder)
+    console.print(f"times: {out}")

@@ -23,8 +23,9 @@ def diff(
     import orjson
 
     from experiments.commands.bundle_text import print_diff
-    from experiments.output import prepare_file, write_atomic
+    from experiments.output import prepare_file
     from photonic.chipfile import diff_exports, read_export
+    from photonic.files import write_new
 
     if json_file is not None:
         prepare_file(json_file)
@@ -33,4 +34,4 @@ def diff(
     )
     print_diff(changes)
     if json_file is not None:
-        write_atomic(json_file, orjson.dumps(changes.to_dict(), option=orjson.OPT_INDENT_2) + b"\n")
+        write_new(json_file, orjson.dumps(changes.to_dict(), option=orjson.OPT_INDENT_2) + b"\n")

@@ -26,6 +26,15 @@ def finetune(
     validation_chips: Annotated[
         int, typer.Option(min=1, help="Fixed chips that decide on the best epoch.")
     ] = 4,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=4096,
+            help="Threads of each process; default: as many as torch takes here. Another number "
+            "gives other last digits, and a killed run is resumed with the same one.",
+        ),
+    ] = None,
     seed: Seed = 0,
 ) -> None:
     """Train a checkpoint on with drawn chips in the loop (resumes a killed run)."""
@@ -33,6 +42,7 @@ def finetune(
     from experiments.mapped import MappingSettings
     from experiments.noise_aware_job import fine_tune, fine_tune_config
     from experiments.output import refuse_existing
+    from experiments.training_config import MachineConfig
     from photonic import load_hardware
 
     refuse_existing(out)
@@ -47,6 +57,7 @@ def finetune(
         chips_per_step=chips_per_step,
         validation_chips=validation_chips,
         seed=seed,
+        machine=MachineConfig(threads=threads),
     )
     fine_tune(config, out)
     console.print(f"checkpoint: {out}; map it as any other")

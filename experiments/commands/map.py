@@ -33,7 +33,7 @@ def map_command(
     from experiments import jobs
     from experiments.console import console, print_programs
     from experiments.cost_table import mapped_cost, print_cost
-    from experiments.mapped import MappingSettings
+    from experiments.mapped import MappedModel, MappingSettings
     from photonic import load_hardware
     from photonic.hardware import first_problem
 
@@ -48,7 +48,10 @@ def map_command(
         )
     except ValidationError as error:
         raise ValueError(first_problem(error)) from None
-    mapped = jobs.map_checkpoint(checkpoint, load_hardware(hardware), settings, out)
-    print_programs(mapped)
-    print_cost(mapped_cost(mapped, jobs.held_out_crystals(mapped.model, SAMPLE).batches))
+
+    def print_mapped(mapped: MappedModel) -> None:
+        print_programs(mapped)
+        print_cost(mapped_cost(mapped, jobs.held_out_crystals(mapped.model, SAMPLE).batches))
+
+    jobs.map_checkpoint(checkpoint, load_hardware(hardware), settings, out, print_mapped)
     console.print(f"mapped model: {out}")

@@ -47,11 +47,12 @@ def symmetry(
     """
     from experiments.console import console, progress
     from experiments.jobs import command_line
-    from experiments.output import OutputDirectory, refuse_existing
+    from experiments.output import refuse_existing
     from experiments.record import RunRecord
     from experiments.symmetry.report import failure_text, print_report, write_report
     from experiments.symmetry.run import SymmetryRun, SymmetrySettings
     from models.datasets import dataset_names, load_dataset
+    from photonic.files import new_folder
 
     refuse_existing(out)
     if on is None and chips is not None:
@@ -65,11 +66,10 @@ def symmetry(
     config = {**origin, **settings.model_dump(mode="json")}
     hashes = {name: dataset.sha256 for name, dataset in datasets.items()}
     record = RunRecord.capture(command_line(), config, seed, hashes)
-    output = OutputDirectory(out, record.key)
-    report = SymmetryRun(evaluator, settings, datasets, progress).report()
-    print_report(report, evaluator.wheres)
-    write_report(report, evaluator.wheres, record, output.partial)
-    output.finish()
+    with new_folder(out) as folder:
+        report = SymmetryRun(evaluator, settings, datasets, progress).report()
+        print_report(report, evaluator.wheres)
+        write_report(report, evaluator.wheres, record, folder)
     console.print(f"table and all comparisons: {out}")
     if report.wrong:
         print(f"lightframe: symmetry {failure_text(report)}", file=sys.stderr)

@@ -20,6 +20,15 @@ def train(
         bool,
         typer.Option("--everything", help="Train on all crystals; none is left to test on."),
     ] = False,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=4096,
+            help="Threads of each process; default: as many as torch takes here. Another number "
+            "gives other last digits, and a killed run is resumed with the same one.",
+        ),
+    ] = None,
     tensorboard: Annotated[
         bool, typer.Option("--tensorboard", help="Write TensorBoard event files as well.")
     ] = False,
@@ -35,7 +44,7 @@ def train(
     from experiments.training_job import train as run_training
 
     held_out = {"test_fold": None, "validation": "none"} if everything else {"test_fold": test_fold}
-    config = training.config(processes=launched_processes(), seed=seed, **held_out)
+    config = training.config(processes=launched_processes(), threads=threads, seed=seed, **held_out)
     run_training(config, out, has_tensorboard=tensorboard)
     if is_first_process():
         console.print(f"checkpoint: {out}")

@@ -119,11 +119,14 @@ class TrainingOptions:
         int, typer.Option("--tile", min=1, max=1024, help="Modes per tile with --optical.")
     ] = 16
 
-    def config(self, *, processes: int = 1, **others: Any) -> TrainConfig:
+    def config(
+        self, *, processes: int = 1, threads: int | None = None, **others: Any
+    ) -> TrainConfig:
         """The configuration of the options.
 
         Args:
             processes: that share each batch.
+            threads: of each process; None takes as many as torch does.
             others: fields of the configuration that the command sets: ``test_fold``, ``seed``.
 
         Raises:
@@ -158,6 +161,7 @@ class TrainingOptions:
                         "device": chosen_device(self.device),
                         "precision": self.precision.value,
                         "processes": processes,
+                        "threads": threads,
                     },
                     "optical": optics if self.optical else None,
                     **others,

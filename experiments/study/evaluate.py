@@ -15,8 +15,8 @@ from experiments.evaluation import digital_predictions
 from experiments.study.inputs import Source, load_inputs
 from experiments.study.points import Point
 from experiments.study.settings import point_setting
-from experiments.study.threads import one_thread
 from experiments.study.weight_error import MeasuredModel
+from experiments.threads import on_threads
 from photonic import Chip
 
 Floats = NDArray[np.float64]
@@ -42,7 +42,7 @@ class Task:
 @contextmanager
 def alone() -> Iterator[None]:
     """One task of a process at a time, on one thread: its bits depend on nothing else."""
-    with _turn, one_thread():
+    with _turn, on_threads(1):
         yield
 
 

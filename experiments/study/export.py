@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
-from experiments.output import prepare_file, write_atomic
+from experiments.output import prepare_file
 from experiments.study.store import DEVIATION, EXPECTED, MAE, WEIGHT_ERROR
+from photonic.files import write_new
 
 
 def chip_table(results: xr.Dataset) -> pd.DataFrame:
@@ -30,7 +31,7 @@ def write_csv(results: xr.Dataset, path: Path) -> None:
         FileExistsError: if ``path`` exists.
     """
     prepare_file(path)
-    write_atomic(path, chip_table(results).to_csv(index=False).encode())
+    write_new(path, chip_table(results).to_csv(index=False).encode())
 
 
 def write_parquet(results: xr.Dataset, path: Path) -> None:
@@ -46,7 +47,7 @@ def write_parquet(results: xr.Dataset, path: Path) -> None:
         chip_table(results).to_parquet(data, index=False, engine="pyarrow")
     except ImportError:
         raise ValueError("Parquet needs pyarrow: pip install lightframe[parquet]") from None
-    write_atomic(path, data.getvalue())
+    write_new(path, data.getvalue())
 
 
 def write_netcdf(results: xr.Dataset, path: Path) -> None:
@@ -56,4 +57,4 @@ def write_netcdf(results: xr.Dataset, path: Path) -> None:
         FileExistsError: if ``path`` exists.
     """
     prepare_file(path)
-    write_atomic(path, bytes(results.load().to_netcdf(engine="scipy")))
+    write_new(path, bytes(results.load().to_netcdf(engine="scipy")))

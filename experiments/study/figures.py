@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from experiments.figures import save_figure, scale_axis
+from experiments.output import refuse_existing
 from experiments.study.form_check import has_weight_errors
 from experiments.study.form_panels import (
     RATIO,
@@ -56,8 +57,7 @@ def draw_study(results: xr.Dataset, directory: Path) -> list[Path]:
 
     paths = [directory / f"study.{suffix}" for suffix in ("png", "svg")]
     for path in paths:
-        if path.exists():
-            raise FileExistsError(f"{path} exists; nothing was overwritten")
+        refuse_existing(path)
     points = [p for p in range(results.sizes["point"]) if evaluated(results[MAE], p).size]
     if not points:
         raise ValueError("no chip of this study has been evaluated yet: nothing to draw")
@@ -77,7 +77,7 @@ def draw_study(results: xr.Dataset, directory: Path) -> list[Path]:
         f"{crystals} crystals, up to {chips} chips, bars: 95 % bootstrap intervals over chips",
         fontsize="medium",
     )
-    save_figure(figure, paths)
+    save_figure(figure, paths, is_new=True)
     return paths
 
 

@@ -26,7 +26,7 @@ from experiments.mapped import (
 )
 from experiments.study.fields import LAYOUT
 from experiments.study.recent import Recent
-from experiments.study.threads import one_thread
+from experiments.threads import on_threads
 from photonic.calibration.recipe import Targets
 from photonic.hardware import first_problem
 from photonic.mesh_state import Commands
@@ -133,7 +133,7 @@ class Inputs:
 
 def _map_again(mapped: MappedModel, settings: MappingSettings) -> MappedModel:
     any_size = mapped.hardware.replace(mesh=None, max_modes=None, num_tiles=None)
-    with one_thread():
+    with on_threads(1):
         return map_model(mapped.model, any_size, settings, mapped.record)
 
 

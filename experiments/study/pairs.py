@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from experiments.output import prepare_file, write_atomic
+from experiments.output import prepare_file
 from experiments.study.compare import Paired
 from experiments.study.description import StudyError
 from experiments.study.fields import REMEDY
 from experiments.study.remedies import NO_REMEDY
 from experiments.study.store import DEVIATION, MAE
 from experiments.study.summary import axis_names
+from photonic.files import write_new
 
 _SHOWN = 8
 """Values of an axis that a message names."""
@@ -128,4 +129,4 @@ def write_pairs(results: xr.Dataset, pairs: list[PairOfPoints], path: Path) -> N
         FileExistsError: if ``path`` exists.
     """
     prepare_file(path)
-    write_atomic(path, pair_table(results, pairs).to_csv(index=False).encode())
+    write_new(path, pair_table(results, pairs).to_csv(index=False).encode())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +12,7 @@ import xarray as xr
 
 from experiments.console import progress
 from experiments.jobs import command_line
+from experiments.lock import LOCK_FILE, locked
 from experiments.record import RunRecord
 from experiments.study.changes import changes
 from experiments.study.closed_forms import closed_form_frame, expect
@@ -20,15 +23,15 @@ from experiments.study.estimate import StudyCost, study_cost
 from experiments.study.evaluate import evaluate_digital, measured_block
 from experiments.study.inputs import Inputs, Source, load_inputs
 from experiments.study.labels import crystal_frame, point_coordinates
-from experiments.study.lock import LOCK_FILE, locked
 from experiments.study.memory import MOST_CHIPS, MemoryNeed, measure_need
 from experiments.study.points import Point, study_points
 from experiments.study.progress import study_progress
 from experiments.study.reader import open_study
 from experiments.study.schedule import Schedule
 from experiments.study.stopping import StoppingRule
-from experiments.study.store import STORE, UNFINISHED, WEIGHT_ERROR, StudyStore
+from experiments.study.store import STORE, WEIGHT_ERROR, StudyStore
 from photonic import HardwareConfig, load_hardware
+from photonic.files import refuse_link, target_name
 
 DEFAULT_BLOCK = 4
 """Chips of a task unless something else is said."""
@@ -122,7 +125,7 @@ class Study:
         """
         _refuse_other_directory(out, is_resumed)
         out.mkdir(parents=True, exist_ok=True)
-        with locked(out):
+        with _writing(out):
             if (out / STORE).exists():
                 store = self._resumed(out, workers.memory_bytes)
             else:
@@ -195,6 +198,21 @@ class Study:
         return store
 
 
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    """Hold the lock of a study; one that fails before it has a store leaves nothing."""
+    with locked(out):
+        refuse_link(out / STORE)
+        try:
+            yield
+        except BaseException:
+            if not (out / STORE).exists():
+                with suppress(OSError):  # what is not ours stays
+                    (out / LOCK_FILE).unlink()
+                    out.rmdir()
+            raise
+
+
 def _refuse_other_directory(out: Path, is_resumed: bool) -> None:
     """Refuse what is there already, unless it is a study that shall go on."""
     if not out.exists():
@@ -202,5 +220,5 @@ def _refuse_other_directory(out: Path, is_resumed: bool) -> None:
     names = {path.name for path in out.iterdir()}
     if STORE in names and not is_resumed:
         raise FileExistsError(f"{out} holds a study; go on with --resume, or choose another --out")
-    if STORE not in names and names - {LOCK_FILE, UNFINISHED}:
+    if STORE not in names and any(target_name(n) != STORE for n in names - {LOCK_FILE}):
         raise FileExistsError(f"{out} exists; nothing was overwritten, choose another --out")

@@ -15,10 +15,9 @@ import zarr
 from experiments.record import RunRecord
 from experiments.study.durable import PeriodicSync, drop_broken_chunks, sync_file_system
 from experiments.study.evaluate import Floats, Task
+from photonic.files import new_folder
 
 STORE = "results.zarr"
-UNFINISHED = f"{STORE}.writing"
-"""A store that is being made; it holds nothing yet."""
 MAE, DEVIATION, WEIGHT_ERROR = "mae", "deviation_rms", "weight_error"
 MEANINGS = {
     "error": "prediction on a chip minus label",
@@ -100,8 +99,7 @@ class StudyStore:
         frame = crystals.assign_coords({**points, **chips}).assign_attrs(
             record=record.model_dump_json(), is_complete=0
         )
-        unfinished = directory / UNFINISHED
-        with _explained(directory):
+        with _explained(directory), new_folder(directory / STORE) as unfinished:
             frame.to_zarr(unfinished, mode="w", zarr_format=_FORMAT, consolidated=False)
             group = zarr.open_group(unfinished, mode="r+", zarr_format=_FORMAT)
             sizes = {**frame.sizes, "chip": num_chips}
@@ -111,7 +109,6 @@ class StudyStore:
                 _create_array(group, name, sizes, unit, block)
             zarr.consolidate_metadata(unfinished, zarr_format=_FORMAT)
             sync_file_system(unfinished)
-            unfinished.rename(directory / STORE)
         return cls(directory)
 
     @property

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from experiments.console import console, print_table
-from experiments.output import write_atomic
 from experiments.record import RunRecord
 from experiments.symmetry.columns import WHERES, Where
 from experiments.symmetry.row import EXACT, Row
 from experiments.symmetry.run import SymmetryReport
+from photonic.files import write_atomic
 
 JSON_FILE = "symmetry.json"
 CSV_FILE = "symmetry.csv"

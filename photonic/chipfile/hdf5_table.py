@@ -45,7 +45,7 @@ def write_hdf5(export: ChipExport, path: Path) -> None:
         raise ChipFileError(
             "chip.h5 needs h5py: install it with  pip install 'lightframe[hdf5]'"
         ) from error
-    with h5py.File(path, "w", libver=("earliest", "v110")) as file:
+    with h5py.File(path, "x", libver=("earliest", "v110")) as file:
         file.attrs["layers"] = [layer.name for layer in export.layers]
         for name in COLUMNS:
             values, kind = _dataset(h5py, export, name)

@@ -6,8 +6,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +28,7 @@ from photonic.chipfile.records import (
     LayerEntry,
     Manifest,
 )
+from photonic.files import create_file, new_folder, refuse_existing
 from photonic.hardware import HardwareConfig
 from photonic.program import Program
 
@@ -63,7 +62,7 @@ def export_program(
         FileExistsError: if ``out_dir`` exists.
         ValueError: as ``build_export``.
     """
-    _refuse_existing(Path(out_dir))
+    refuse_existing(Path(out_dir))
     export = build_export(programs, hardware, Origin(provenance), options)
     return write_export(export, out_dir, has_table=has_table)
 
@@ -72,7 +71,8 @@ def write_export(export: ChipExport, out_dir: str | Path, *, has_table: bool | N
     """Write an export, built or read; the bytes of a read one equal those it was read from.
 
     Everything lies in ``<name>.partial-<number>`` until it is complete; a process that is killed
-    leaves such a folder, without the hash of a manifest, that no reader accepts.
+    leaves such a folder, without the hash of a manifest, that no reader accepts and that the next
+    export to the same name removes.
 
     Args:
         export: settings.
@@ -87,17 +87,8 @@ def write_export(export: ChipExport, out_dir: str | Path, *, has_table: bool | N
         ChipFileError: if chip.h5 is asked for and h5py is not installed.
     """
     out_dir = Path(out_dir)
-    _refuse_existing(out_dir)
-    out_dir.parent.mkdir(parents=True, exist_ok=True)
-    folder = out_dir.with_name(f"{out_dir.name}.partial-{secrets.token_hex(4)}")
-    folder.mkdir()
-    try:
+    with new_folder(out_dir) as folder:
         _write_files(export, folder, has_hdf5() if has_table is None else has_table)
-        _refuse_existing(out_dir)
-        os.rename(folder, out_dir)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
     return out_dir
 
 
@@ -161,13 +152,15 @@ def _dumps(value: Any) -> bytes:
 
 def _write(folder: Path, name: str, chunks: Iterable[bytes]) -> FileEntry:
     digest, size = hashlib.sha256(), 0
-    with open(folder / name, "xb") as stream:
+
+    def counted() -> Iterable[bytes]:
+        nonlocal size
         for chunk in chunks:
-            stream.write(chunk)
             digest.update(chunk)
             size += len(chunk)
-        stream.flush()
-        os.fsync(stream.fileno())
+            yield chunk
+
+    create_file(folder / name, counted())
     return FileEntry(path=name, num_bytes=size, sha256=digest.hexdigest())
 
 
@@ -178,8 +171,3 @@ def _hashed(path: Path) -> FileEntry:
         while block := stream.read(_BLOCK):
             digest.update(block)
     return FileEntry(path=path.name, num_bytes=path.stat().st_size, sha256=digest.hexdigest())
-
-
-def _refuse_existing(out_dir: Path) -> None:
-    if out_dir.exists() or out_dir.is_symlink():
-        raise FileExistsError(f"{out_dir} exists; chip files are never overwritten")

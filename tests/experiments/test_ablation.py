@@ -214,8 +214,8 @@ def test_every_variant_is_a_network_of_its_own() -> None:
 
 
 def test_another_configuration_is_refused(tmp_path: Path) -> None:
-    begun = begin(CONFIG, CONFIG.crossval, tmp_path / "out")
-    (begun.output.partial / "none").mkdir()
+    with begin(CONFIG, CONFIG.crossval, tmp_path / "out") as begun:
+        (begun.output.partial / "none").mkdir()
     more = ablation_config(TRAINING, ("none", "quat_sp", "gs_sp"), (FOLD,), (0, 1))
     with pytest.raises(FileExistsError, match="unfinished run with other settings"):
         ablation(more, tmp_path / "out", workers=1)

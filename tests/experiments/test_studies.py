@@ -105,7 +105,7 @@ def test_other_settings_do_not_continue_a_run(
     partial = tmp_path / "out.partial"
     partial.mkdir()
     (partial / "setting-000-chip-0000.npy").touch()
-    (partial / "run.json").write_text(json.dumps({"config": "another"}))
+    (partial / "lock").write_text(f"process 1 on host\n{json.dumps({'config': 'another'})}")
     with pytest.raises(FileExistsError, match="unfinished run with other settings"):
         study.run(tmp_path / "out", record)
 

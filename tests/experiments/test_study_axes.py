@@ -13,7 +13,7 @@ from experiments.study.evaluate import Task, evaluate_block
 from experiments.study.inputs import KEPT_LAYOUTS
 from experiments.study.recent import Recent
 from experiments.study.run import Study, Workers
-from experiments.study.threads import one_thread
+from experiments.threads import on_threads
 from photonic import Chip, HardwareConfig
 from tests.experiments.study_inputs import HERE, study
 
@@ -62,7 +62,7 @@ def test_a_layout_is_that_of_the_mapping(layout: dict[str, Any], tmp_path: Path)
     found = layouts(tmp_path, **{name: [value] for name, value in layout.items()})
     base = found.inputs.mapped
     settings = MappingSettings.model_validate({**base.settings.model_dump(), **layout})
-    with one_thread():
+    with on_threads(1):
         mapped = map_model(base.model, base.hardware, settings, base.record)
         direct = [
             chip_predictions(mapped, found.inputs.held_out, Chip(found.hardware, 3, index))

@@ -13,7 +13,7 @@ from experiments.study import durable, open_study
 from experiments.study.durable import PeriodicSync, sync_file_system
 from experiments.study.evaluate import Task
 from experiments.study.run import Study
-from experiments.study.store import STORE, UNFINISHED, StudyStore
+from experiments.study.store import STORE, StudyStore
 from tests.experiments.study_inputs import HERE, start, study, study_file
 
 AXES = {"phase_noise_rad": [0.01, 0.1]}
@@ -155,12 +155,13 @@ def test_what_a_run_left_that_was_killed_at_its_start_is_replaced(
     for number, is_resumed in enumerate((False, True)):
         out = tmp_path / str(number)
         new_store(small, out)
-        (out / STORE).rename(out / UNFINISHED)
-        (out / UNFINISHED / "mae" / ".zarray").write_text("half")
-        (out / UNFINISHED / ".zattrs").unlink()
+        unfinished = f"{STORE}.partial-{number:016x}"
+        (out / STORE).rename(out / unfinished)
+        (out / unfinished / "mae" / ".zarray").write_text("half")
+        (out / unfinished / ".zattrs").unlink()
         found = small.run(out, HERE, is_resumed=is_resumed)
         xr.testing.assert_identical(data(found), data(results))
-        assert not (out / UNFINISHED).exists()
+        assert not (out / unfinished).exists()
 
 
 def test_a_directory_that_cannot_be_written_is_one_line(tmp_path: Path, small: Study) -> None:

@@ -12,7 +12,6 @@ import xarray as xr
 
 from experiments.study import export, open_study
 from experiments.study.closed_forms import missing_forms, phase_noise
-from experiments.study.evaluate import one_thread
 from experiments.study.expected_error import expected_square, set_program
 from experiments.study.figures import draw_study
 from experiments.study.form_check import FormCheck, missing_notes
@@ -21,6 +20,7 @@ from experiments.study.run import Study, Workers
 from experiments.study.store import EXPECTED, NOTE, WEIGHT_ERROR, StudyStore
 from experiments.study.tables import print_study
 from experiments.study.weight_error import relative_weight_error
+from experiments.threads import on_threads
 from photonic import Chip, load_hardware, map_linear
 from photonic.calibration.recipe import Recipe
 from photonic.hardware.effects import DRIFT_EFFECTS, EFFECTS, LINK_EFFECTS, Effect
@@ -149,7 +149,7 @@ def results(directory: Path) -> xr.Dataset:
 
 def test_weight_errors_are_those_of_the_chips(small: Study, results: xr.Dataset) -> None:
     mapped = small.inputs.mapped
-    with one_thread():
+    with on_threads(1):
         chip = Chip(small.points[11].hardware, small.description.seed, 7)
         direct = relative_weight_error(mapped, mapped.weights(chip))
     assert float(results[WEIGHT_ERROR][11, 7]) == direct

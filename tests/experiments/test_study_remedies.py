@@ -14,7 +14,7 @@ from experiments.study.evaluate import Task, evaluate_block, evaluate_digital
 from experiments.study.remedies import methods_of
 from experiments.study.run import Study, Workers
 from experiments.study.settings import point_setting
-from experiments.study.threads import one_thread
+from experiments.threads import on_threads
 from photonic import Chip, HardwareConfig
 from photonic.calibration.recipe import Recipe
 from tests import tolerances
@@ -105,7 +105,7 @@ def test_a_chip_is_calibrated_when_new_and_evaluated_later(
     drifting = some(tmp_path, monkeypatch, axes=axes)
     inputs = drifting.inputs
     recipe = Recipe(methods=("crosstalk", "couplers"))
-    with one_thread():
+    with on_threads(1):
         calibrator = Calibrator(inputs.mapped, CHIP, recipe)
         new = Chip(recipe.drive(CHIP), 3, 1)
         commands = calibrator(new)
@@ -128,7 +128,7 @@ def test_remedies_that_share_a_fit_share_it(
     chip = CHIP.replace(insertion_loss_db=0.2)
     axes = {"insertion_loss_db": [0.2, 0.4], "remedy": ["loss", "crosstalk + loss"]}
     lossy = some(tmp_path, monkeypatch, chip=chip, axes=axes)
-    with one_thread():
+    with on_threads(1):
         settings = [point_setting(lossy.inputs, point)[1] for point in lossy.points]
     fits = [setting.targets[0] for setting in settings if isinstance(setting, Calibrator)]
     assert [fits[0] is fits[1], fits[2] is fits[3], fits[0] is fits[2]] == [True, True, False]

@@ -18,9 +18,10 @@ from experiments.study import cluster
 from experiments.study.changes import changes
 from experiments.study.cluster import START_S, connect
 from experiments.study.description import StudyError
-from experiments.study.evaluate import Task, evaluate_block, one_thread
+from experiments.study.evaluate import Task, evaluate_block
 from experiments.study.run import Study, Workers
 from experiments.study.store import STORE
+from experiments.threads import on_threads
 from photonic import Chip
 from tests.experiments.study_inputs import HERE, mapped_directory, start, study, study_file
 
@@ -45,7 +46,7 @@ def without_command(results: xr.Dataset) -> xr.Dataset:
 def test_a_study_is_what_its_chips_predict(small: Study, results: xr.Dataset) -> None:
     point = small.points[2]
     assert (point.hardware.phase_noise_rad, point.hardware.dac_bits) == (0.1, 6)
-    with one_thread():
+    with on_threads(1):
         chip = Chip(point.hardware, small.description.seed, 4, 0.0)
         direct = chip_predictions(small.inputs.mapped, small.inputs.held_out, chip)
     assert np.array_equal(results["error"][2, 4], direct - small.inputs.held_out.truth)

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from experiments.lock import locked
 from experiments.record import RunRecord
 from experiments.study import open_study
 from experiments.study.changes import changes
 from experiments.study.description import StudyError
 from experiments.study.evaluate import Task
-from experiments.study.lock import locked
 from experiments.study.store import STORE, StudyStore
 
 NUM_POINTS, NUM_CHIPS, NUM_CRYSTALS = 2, 5, 3
@@ -179,7 +179,7 @@ def test_other_directories_hold_no_study(tmp_path: Path) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
-from experiments.study.lock import locked
+from experiments.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)

@@ -5,7 +5,6 @@ import json
 import multiprocessing
 import os
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from models import graph_cache
 from models.crystal import Crystal, CrystalError
 from models.datasets import load_dataset
+from models.files import new_folder
 from models.graph import CrystalGraph, GraphSettings, SymmetryWarning
 from models.graph_builder import build_graphs
 from models.graph_cache import GraphCacheWarning, cache_directory, graph_origin, load_graphs
@@ -276,14 +276,14 @@ def test_an_entry_that_appears_meanwhile(
     assert_same_bits(read_graphs(directory / "graphs" / entry.name, origin()), built)
 
 
-def test_what_a_killed_process_left_is_removed_after_a_day(tmp_path: Path) -> None:
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     root = tmp_path / "graphs"
-    for name, age_s in (("x.partial-old", 2 * 24 * 3600), ("x.partial-new", 60)):
-        (root / name).mkdir(parents=True)
-        os.utime(root / name, (time.time() - age_s,) * 2)
-    load_graphs(some_crystals()[:2], SETTINGS, SHA, directory=tmp_path)
-    assert not (root / "x.partial-old").exists()
-    assert (root / "x.partial-new").exists()
+    (root / f"x.partial-{'0' * 16}").mkdir(parents=True)
+    (root / "x.partial-mine").mkdir()
+    with new_folder(root / "another") as of_a_living_one:
+        load_graphs(some_crystals()[:2], SETTINGS, SHA, directory=tmp_path)
+        names = {path.name for path in root.iterdir()}
+        assert len(names) == 3 and {"x.partial-mine", of_a_living_one.name} < names
 
 
 def test_a_directory_that_cannot_be_written_costs_the_cache_alone(

@@ -232,7 +232,7 @@ def test_files_satisfy_the_shipped_schemas(folder):
 
 def test_an_existing_folder_is_kept(folder):
     before = files_of(folder)
-    with pytest.raises(FileExistsError, match="never overwritten"):
+    with pytest.raises(FileExistsError, match="nothing was overwritten"):
         export_program(network(), load_hardware("ideal"), folder, provenance={})
     assert files_of(folder) == before
 

@@ -1,4 +1,4 @@
-"""One thread for what must have the same bits everywhere."""
+"""A number of threads for what must have the same bits everywhere."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import torch
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one thread: sums over several may round differently."""
+def on_threads(count: int) -> Iterator[None]:
+    """Compute on so many threads: sums over another number may round differently."""
     previous = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

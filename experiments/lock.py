@@ -1,0 +1,127 @@
+"""One process writes into a directory at a time; the lock of a dead process is taken over."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import socket
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+LOCK_FILE = "lock"
+_PATIENCE_S = 1.0
+"""[s] that workers of a process that was just killed may need to notice it."""
+_HOLDER = re.compile(r"process \d+ on \S+")
+_HOLDER_BYTES = 200
+"""Bytes of the first line, always: it is replaced in one write."""
+_MOST_BYTES = 10_000_000
+
+
+@dataclass(frozen=True)
+class Lock:
+    """The lock file of a directory, held by this process: who holds it, and what for."""
+
+    descriptor: int
+    """Of the open file."""
+
+    @property
+    def settings(self) -> str:
+        """What the directory was begun with; empty if that was never kept."""
+        return _parts(self.descriptor)[1]
+
+    def keep(self, settings: str) -> None:
+        """Keep what the directory is begun with, on the disk."""
+        os.ftruncate(self.descriptor, _HOLDER_BYTES)
+        os.pwrite(self.descriptor, settings.encode(), _HOLDER_BYTES)
+        os.fsync(self.descriptor)
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[Lock]:
+    """Hold the lock of a directory.
+
+    The system lets go of the lock when its holder dies, however that happens, so a file that is
+    left behind locks nothing.
+
+    Raises:
+        FileExistsError: if another process holds it, with its host and number; or the file is a
+            link or was not written by this program.
+        OSError: if the file cannot be written.
+    """
+    path = directory / LOCK_FILE
+    descriptor = _open(path, os.O_RDWR | os.O_CREAT)
+    try:
+        if not _acquired(descriptor):
+            holder = _parts(descriptor)[0]
+            raise FileExistsError(f"{directory} is being written by {holder or 'another process'}")
+        if not _is_at(path, descriptor):
+            raise FileExistsError(f"{directory} has just been finished by another process")
+        holder = f"process {os.getpid()} on {socket.gethostname()}".encode()
+        os.pwrite(descriptor, holder[: _HOLDER_BYTES - 1].ljust(_HOLDER_BYTES - 1) + b"\n", 0)
+        yield Lock(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def kept_settings(directory: Path) -> str:
+    """What a directory was begun with, without its lock; empty if it holds none of ours."""
+    try:
+        descriptor = _open(directory / LOCK_FILE, os.O_RDONLY)
+    except OSError:
+        return ""
+    try:
+        return _parts(descriptor)[1]
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path, flags: int) -> int:
+    """A descriptor of a lock file of this program, new or known."""
+    foreign = f"{path} is not a lock of this program; nothing was overwritten"
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise FileExistsError(foreign) from None
+        raise
+    status = os.fstat(descriptor)
+    is_plain = stat.S_ISREG(status.st_mode) and status.st_nlink <= 1
+    if not is_plain or (status.st_size and not _HOLDER.fullmatch(_parts(descriptor)[0])):
+        os.close(descriptor)
+        raise FileExistsError(foreign)
+    return descriptor
+
+
+def _parts(descriptor: int) -> tuple[str, str]:
+    """Holder and settings."""
+    text = os.pread(descriptor, _MOST_BYTES, 0).decode(errors="replace")
+    holder, _, settings = text.partition("\n")
+    return holder.rstrip(), settings
+
+
+def _acquired(descriptor: int) -> bool:
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        else:
+            return True
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    """True if the open file still has its name."""
+    try:
+        named = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(named, os.fstat(descriptor))
