@@ -142,10 +142,13 @@ def pretended_store(directory: Path, num_tasks: int, block: int, crystals: int) 
     """
     units = {"units": "eV"}
     columns = {name: ("crystal", np.zeros(crystals), units) for name in ("label", "digital")}
-    frame = xr.Dataset(columns, coords={"crystal": np.arange(crystals)})
+    names = np.array([str(number) for number in range(crystals)])
+    frame = xr.Dataset(columns, coords={"crystal": names}, attrs={"label_name": "none"})
     num_points, num_chips = study_shape(num_tasks, block)
     points = {"time_s": xr.Variable("point", np.zeros(num_points), {"units": "s"})}
-    record = RunRecord.capture("lightframe bench scheduler", {}, 0, {})
+    record = RunRecord.capture(
+        "lightframe bench scheduler", {"study": {"axes": {"time_s": [0.0]}}}, 0, {}
+    )
     quantities = ("error", "deviation", WEIGHT_ERROR)
     StudyStore.create(
         directory, frame, points, record, quantities, num_chips=num_chips, block=block

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import xarray as xr
-import zarr
 
+from experiments.study.checked_store import CheckedStore
 from experiments.study.description import StudyError
 from experiments.study.store import STORE
 
@@ -26,14 +27,24 @@ def open_study(directory: str | Path) -> xr.Dataset:
         ``weight_error_expected (point)`` its closed form, NaN for the reason that
         ``weight_error_note (point)`` names; studies of earlier versions have none of the three.
 
+        The attribute ``has_checksums`` is 0 for those, whose damage is noticed where it changes the
+        length of a chunk or keeps it from being decoded, but not else.
+
     Raises:
-        StudyError: if the directory holds no study.
+        StudyError: if the directory holds no study, or one with links or metadata of another kind.
+            Arrays raise it when they are read, if a chunk of theirs is broken.
     """
     path = Path(directory) / STORE
-    if not path.is_dir():
+    if not os.path.lexists(path):
         raise StudyError(f"{directory} holds no study ({STORE} is missing)")
-    try:
-        results: xr.Dataset = xr.open_zarr(path, consolidated=True)
-    except (KeyError, ValueError, zarr.errors.BaseZarrError) as error:
-        raise StudyError(f"{path}: not readable ({error})") from None
-    return results
+    files = CheckedStore(path, read_only=True)
+    layout = files.layout
+    # No numbers are times, whatever their unit says.
+    results: xr.Dataset = xr.open_zarr(
+        files, consolidated=True, zarr_format=2, decode_times=False, chunks=None
+    )
+    for name, array in layout.arrays.items():
+        is_shown = array.dtype.startswith("<U") and name != "crystal"
+        if is_shown and not all(text.isprintable() for text in results[name].values):
+            raise StudyError(f"{path}: {name} holds characters that cannot be printed")
+    return results.assign_attrs(has_checksums=int(layout.has_checksums))

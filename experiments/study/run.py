@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from experiments.console import progress
+from experiments.console import console, progress
 from experiments.jobs import command_line
 from experiments.lock import LOCK_FILE, locked
 from experiments.record import RunRecord
@@ -35,6 +36,8 @@ from photonic.files import refuse_link, target_name
 
 DEFAULT_BLOCK = 4
 """Chips of a task unless something else is said."""
+MOST_NAMES = 20
+"""Broken chunks that are named, at most."""
 TASKS_PER_PROCESS = 4
 """Fewest tasks of a process, or some would idle at the end of a study."""
 
@@ -126,7 +129,7 @@ class Study:
         _refuse_other_directory(out, is_resumed)
         out.mkdir(parents=True, exist_ok=True)
         with _writing(out):
-            if (out / STORE).exists():
+            if os.path.lexists(out / STORE):
                 store = self._resumed(out, workers.memory_bytes)
             else:
                 store = self.start(out, workers)
@@ -152,17 +155,21 @@ class Study:
             ValueError: if not even one chip fits into the memory.
             OSError: if the directory cannot be written.
         """
-        digital = evaluate_digital(self.source)
-        forms = closed_form_frame(self.points, is_wanted=self.description.closed_forms)
         return StudyStore.create(
             out,
-            crystal_frame(self.inputs.held_out, digital).assign(forms),
+            self._frame(),
             point_coordinates(self.points),
             self.record,
             (*self.description.quantities, WEIGHT_ERROR),
             num_chips=self.description.chips,
             block=self._block(workers),
         )
+
+    def _frame(self) -> xr.Dataset:
+        """What a store holds from the start of crystals and of closed forms."""
+        digital = evaluate_digital(self.source)
+        forms = closed_form_frame(self.points, is_wanted=self.description.closed_forms)
+        return crystal_frame(self.inputs.held_out, digital).assign(forms)
 
     def _block(self, workers: Workers) -> int:
         """Chips of a task: as asked for or as is usual, but no more than fit into memory."""
@@ -195,6 +202,14 @@ class Study:
                     f"{out} holds blocks of {store.block} chips, --memory allows {fitting}: "
                     "give more, or start anew in another directory"
                 )
+        points = point_coordinates(self.points)
+        broken = store.repair(lambda: self._frame().assign_coords(points))
+        if broken:
+            names = [f"{key} ({fault})" for key, fault in broken.items()]
+            more = f", and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+            console.print(
+                f"broken on disk, made again: {', '.join(names[:MOST_NAMES])}{more}", soft_wrap=True
+            )
         return store
 
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import os
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 import zarr
+from numcodecs import CRC32
 
 from experiments.record import RunRecord
-from experiments.study.durable import PeriodicSync, drop_broken_chunks, sync_file_system
+from experiments.study.checked_store import CheckedStore, refuse_links
+from experiments.study.description import StudyError
+from experiments.study.durable import PeriodicSync, sync_file_system
 from experiments.study.evaluate import Floats, Task
+from experiments.study.store_format import check_size
 from photonic.files import new_folder
 
 STORE = "results.zarr"
@@ -32,6 +37,10 @@ OF_CHIPS = (WEIGHT_ERROR, DEVIATION, MAE)
 """Those with one number for each chip."""
 EXPECTED, NOTE = f"{WEIGHT_ERROR}_expected", f"{WEIGHT_ERROR}_note"
 """Closed form of the weight error at a point, and why there is none."""
+_END = {name: "" if name in OF_CHIPS else "/0" for name in MEANINGS}
+"""Of the keys of chunks: their number along crystals, of which there is one."""
+CHECKSUM = (CRC32(),)
+"""The only step of encoding; noise is not worth compressing."""
 _DIMENSIONS = ("point", "chip", "crystal")
 _FORMAT: Literal[2] = 2
 """Version 3 of zarr has no standard yet for metadata in one place, nor for text."""
@@ -41,31 +50,35 @@ class StudyStore:
     """Reads and writes the arrays of one study directory.
 
     In ``mae`` NaN says that a chip has not been evaluated; one without finite predictions is
-    infinitely wrong. A chunk appears under its name only when complete, and
+    infinitely wrong. A chunk appears under its name only when complete, with a checksum, and
     ``mae`` of a task is written last: where it is no NaN the task is finished. All of it is on the
-    disk a few seconds later; a block of which a machine that stopped kept only a part is not
-    finished when the store is opened again.
+    disk a few seconds later; ``repair`` finds what a machine that stopped kept only a part of.
 
     Args:
         directory: of the study, with a store from ``create``; no other process writes into it.
 
     Raises:
+        StudyError: if there is no study, a link in it, or one without checksums.
         OSError: if it cannot be written.
     """
 
     def __init__(self, directory: Path) -> None:
         self.path = directory / STORE
         with _explained(self.path):
+            self._files = CheckedStore(self.path)
+            layout = self._files.layout
+            refuse_links(self.path)
+            if not layout.has_checksums:
+                raise StudyError(
+                    f"{self.path} was written by an earlier version, without checksums: "
+                    "it can be read, but not continued"
+                )
             self.group = zarr.open_group(
-                self.path, mode="r+", zarr_format=_FORMAT, use_consolidated=False
+                self._files, mode="r+", zarr_format=_FORMAT, use_consolidated=False
             )
-            self._names = [name for name in MEANINGS if name in self.group]
-            drop_broken_chunks(self.path, self._names)
-        # Chunks of NaN are files too, or a block without one could be a broken one.
-        with zarr.config.set({"array.write_empty_chunks": True}):
-            self._arrays = {name: self._array(name) for name in self._names}
-        self._label = self._read("label")
-        self._digital = self._read("digital")
+        self._names = [name for name in MEANINGS if name in layout.arrays]
+        with _empty_chunks():
+            self._arrays = {name: self._array(name) for name in layout.arrays}
         self._sync = PeriodicSync(self.path)
 
     @classmethod
@@ -93,16 +106,26 @@ class StudyStore:
             block: chips of a task.
 
         Raises:
+            StudyError: if it is too large.
             OSError: if the directory cannot be written.
         """
         chips = {"chip": ("chip", np.arange(num_chips))}
         frame = crystals.assign_coords({**points, **chips}).assign_attrs(
             record=record.model_dump_json(), is_complete=0
         )
+        sizes = {"point": 1, **frame.sizes, "chip": num_chips}
+        check_size(sizes)
+        encoding = {name: {"compressors": CHECKSUM} for name in frame.variables}
         with _explained(directory), new_folder(directory / STORE) as unfinished:
-            frame.to_zarr(unfinished, mode="w", zarr_format=_FORMAT, consolidated=False)
+            with _empty_chunks():
+                frame.to_zarr(
+                    unfinished,
+                    mode="w",
+                    zarr_format=_FORMAT,
+                    consolidated=False,
+                    encoding=encoding,
+                )
             group = zarr.open_group(unfinished, mode="r+", zarr_format=_FORMAT)
-            sizes = {**frame.sizes, "chip": num_chips}
             units = frame["label"].attrs["units"]
             for name in (*quantities, DEVIATION, MAE):
                 unit = "1" if name == WEIGHT_ERROR else units
@@ -110,6 +133,56 @@ class StudyStore:
             zarr.consolidate_metadata(unfinished, zarr_format=_FORMAT)
             sync_file_system(unfinished)
         return cls(directory)
+
+    def repair(self, frame: Callable[[], xr.Dataset]) -> dict[str, str]:
+        """Have blocks evaluated again of which a chunk is broken, and write other chunks anew.
+
+        A file that was renamed but not yet on the disk when the machine stopped is missing or empty
+        afterwards; disks lose bits. What an interrupted write has left is deleted as well.
+
+        Args:
+            frame: gives crystals and points as ``create`` took them.
+
+        Returns:
+            Broken chunks, as ``mae/0/1``, and what is wrong with them.
+
+        Raises:
+            OSError: if something cannot be deleted or written.
+        """
+        broken: dict[str, str] = {}
+        with _explained(self.path):
+            for path in self.path.rglob("*.partial"):
+                path.unlink()
+            for block in self._blocks():
+                faults = self._faults(f"{name}/{block}{_END[name]}" for name in self._names)
+                if faults:
+                    for key in (f"{MAE}/{block}", *faults):  # without that one it is not finished
+                        (self.path / key).unlink(missing_ok=True)
+                broken |= faults
+            lost = self._faults(self._constant_chunks())
+            for name in {key.partition("/")[0] for key in lost}:
+                numbers = np.arange(self._arrays[name].shape[0])
+                self._arrays[name][:] = numbers if name == "chip" else frame()[name].to_numpy()
+        return broken | lost
+
+    def _faults(self, keys: Iterable[str]) -> dict[str, str]:
+        faults = {key: self._files.fault(key) for key in keys}
+        return {key: fault for key, fault in faults.items() if fault is not None}
+
+    def _blocks(self) -> Iterator[str]:
+        """Blocks that are finished, or should be: ``point/block``."""
+        layout = self._files.layout
+        for point in range(layout.sizes["point"]):
+            needed = map(str, range(layout.needed_blocks(point)))
+            folder = self.path / MAE / str(point)
+            there = filter(str.isdigit, os.listdir(folder) if folder.is_dir() else ())
+            yield from (f"{point}/{block}" for block in sorted({*needed, *there}))
+
+    def _constant_chunks(self) -> Iterator[str]:
+        """Chunks of arrays that tasks do not fill."""
+        layout = self._files.layout
+        for name in layout.arrays.keys() - set(self._names):
+            yield from (f"{name}/{number}" for number in range(layout.num_chunks(name)))
 
     @property
     def record(self) -> RunRecord:
@@ -145,8 +218,16 @@ class StudyStore:
             OSError: if they cannot be written.
         """
         with _explained(self.path):
-            self._array(EXPECTED)[:] = expected
+            self._arrays[EXPECTED][:] = expected
             self._sync.now()
+
+    @cached_property
+    def _label(self) -> Floats:
+        return self._read("label")
+
+    @cached_property
+    def _digital(self) -> Floats:
+        return self._read("digital")
 
     def _array(self, name: str) -> zarr.Array[Any]:
         array = self.group[name]
@@ -201,8 +282,8 @@ class StudyStore:
                         self._arrays[name][point, number:end] = np.nan
                         self._array(name)[point, end:] = np.nan  # no files for these
             self._sync.now()  # first what is complete, then the word that it is
-            self.group.attrs["is_complete"] = 1
-            zarr.consolidate_metadata(self.path, zarr_format=_FORMAT)
+            self.group.attrs.update({"is_complete": 1, "num_chips": list(num_chips)})
+            zarr.consolidate_metadata(self._files, zarr_format=_FORMAT)
             self._sync.now()
 
 
@@ -218,12 +299,18 @@ def _create_array(
         dtype="float64",
         fill_value=np.nan,
         chunk_key_encoding={"name": "v2", "separator": "/"},
+        compressors=CHECKSUM,
         attributes={
             "_ARRAY_DIMENSIONS": list(dimensions),
             "units": units,
             "long_name": MEANINGS[name],
         },
     )
+
+
+def _empty_chunks() -> AbstractContextManager[object]:
+    """Write chunks of NaN or zeros too, so that one without a file is a broken one."""
+    return zarr.config.set({"array.write_empty_chunks": True})
 
 
 @contextmanager
@@ -240,4 +327,4 @@ def _explained(path: Path) -> Iterator[None]:
 
 def record_of(results: xr.Dataset) -> RunRecord:
     """The record of an opened study."""
-    return RunRecord.model_validate(json.loads(results.attrs["record"]))
+    return RunRecord.model_validate_json(results.attrs["record"])

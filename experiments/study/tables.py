@@ -37,8 +37,7 @@ def print_study(results: xr.Dataset) -> None:
         f"digital MAE on these {results.sizes['crystal']} crystals{which}: {digital_mae:.4g}"
     )
     print_form_check(results)
-    if not results.attrs["is_complete"]:
-        console.print("this study is not finished: go on with --resume")
+    _print_state(results)
 
 
 def print_form_check(results: xr.Dataset) -> None:
@@ -80,6 +79,8 @@ def print_comparison(first: xr.Dataset, second: xr.Dataset) -> None:
         "with bootstrap intervals" + ("" if unit == "1" else f", in {unit}")
     )
     print_table(title, header, rows)
+    for results in (first, second):
+        _print_state(results)
 
 
 def print_pairs(results: xr.Dataset, axis: str, reference: str, pairs: list[PairOfPoints]) -> None:
@@ -104,8 +105,18 @@ def print_pairs(results: xr.Dataset, axis: str, reference: str, pairs: list[Pair
         + ("" if unit == "1" else f", in {unit}")
     )
     print_table(title, header, rows)
+    _print_state(results)
+
+
+def _print_state(results: xr.Dataset) -> None:
+    """What a reader must know of a study that is not finished or has no checksums."""
     if not results.attrs["is_complete"]:
         console.print("this study is not finished: go on with --resume")
+    if not results.attrs["has_checksums"]:
+        console.print(
+            "this study was written by an earlier version, without checksums: damage of its files "
+            "that leaves their lengths alone is not noticed"
+        )
 
 
 def axis_headers(names: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 import xarray as xr
 
 from experiments.study import durable, open_study
+from experiments.study.description import StudyError
 from experiments.study.durable import PeriodicSync, sync_file_system
 from experiments.study.evaluate import Task
 from experiments.study.run import Study
@@ -115,7 +116,11 @@ def test_a_place_that_is_not_there_cannot_be_synchronised(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "empty last array"])
 def test_a_block_that_was_cut_off_is_evaluated_again(
-    small: Study, results: xr.Dataset, tmp_path: Path, damage: str
+    small: Study,
+    results: xr.Dataset,
+    tmp_path: Path,
+    damage: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """As files are after a machine has stopped: under their names, but without their content."""
     out = tmp_path / "out"
@@ -128,11 +133,12 @@ def test_a_block_that_was_cut_off_is_evaluated_again(
         chunk.touch()
     left = chunk.with_name("0.1f.partial")
     left.write_bytes(b"half")
-    store = StudyStore(out)
-    assert np.isnan(store.errors[1, 2:4]).all()
-    assert np.isnan(store.errors).sum() == 2
-    assert not left.exists()
+    fault = "missing" if damage == "missing" else "its length is wrong"
+    with pytest.raises(StudyError, match=rf"{name} is broken \({fault}\); --resume evaluates it"):
+        open_study(out).load()
     again = small.run(out, HERE, is_resumed=True)
+    assert f"broken on disk, made again: {name} ({fault})\n" in capsys.readouterr().out
+    assert not left.exists()
     xr.testing.assert_identical(data(again), data(results))
     changed = [path for path in others if path.stat().st_mtime_ns != before[path]]
     assert [path.relative_to(out / STORE).as_posix() for path in changed] == ["deviation/1/1/0"]
@@ -143,8 +149,11 @@ def test_chips_without_predictions_are_not_taken_for_broken_ones(
 ) -> None:
     store = new_store(small, tmp_path / "out")
     store.write(Task(0, 0, 2), np.full((2, 4), np.nan))
-    assert np.isinf(StudyStore(tmp_path / "out").errors[0, :2]).all()
+    again = StudyStore(tmp_path / "out")
+    assert again.repair(xr.Dataset) == {}
+    assert np.isinf(again.errors[0, :2]).all()
     store.finish([1, 0])
+    assert StudyStore(tmp_path / "out").repair(xr.Dataset) == {}
     again = StudyStore(tmp_path / "out").errors
     assert np.isinf(again[0, 0]) and np.isnan(again[0, 1:]).all()
 

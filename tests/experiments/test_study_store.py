@@ -172,7 +172,7 @@ def test_other_directories_hold_no_study(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"holds no study \(results.zarr is missing\)"):
         open_study(tmp_path)
     (tmp_path / STORE).mkdir()
-    with pytest.raises(StudyError, match="not readable"):
+    with pytest.raises(StudyError, match=r"not readable \(.zmetadata is missing\)"):
         open_study(tmp_path)
 
 
