@@ -3,19 +3,35 @@
 Shape legend: N modes, M interferometers, R fields per mesh, B meshes.
 """
 
-import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
+from photonic.checks import as_real_tensor, as_tensor, broadcast_shape, instance, not_negative
 from photonic.layout import MeshLayout
 
 _TAIL_NDIM = {"coupler_error": 2, "fields": 2, "arm_loss_db": 3}
 """Dimensions of an argument behind its batch dimensions, where they are not one."""
 
 
-def given(**settings: Tensor | None) -> dict[str, Tensor]:
-    """The arguments that are not None, by name."""
-    return {name: part for name, part in settings.items() if part is not None}
+_OPTIONAL = frozenset(("coupler_error", "insertion_loss_db", "arm_loss_db", "stuck_phase"))
+_LOSSES = frozenset(("insertion_loss_db", "arm_loss_db"))
+
+
+def given(**settings: Tensor | ArrayLike | None) -> dict[str, Tensor]:
+    """Tensors of the arguments, by name; an error or a loss that is None is left out.
+
+    Raises:
+        TypeError: if an argument does not hold real floating numbers; fields may hold any.
+        ValueError: if a loss is negative.
+    """
+    tensors = {}
+    for name, part in settings.items():
+        if part is not None or name not in _OPTIONAL:
+            tensors[name] = (as_tensor if name == "fields" else as_real_tensor)(name, part)
+        if name in _LOSSES and part is not None:
+            not_negative(name, tensors[name])
+    return tensors
 
 
 def batch_shapes(
@@ -24,29 +40,14 @@ def batch_shapes(
     """Leading dimensions of each argument, by name, and of all together.
 
     Raises:
-        TypeError: if theta is neither float32 nor float64.
+        TypeError: if the layout is none, or theta is neither float32 nor float64.
         ValueError: naming the argument whose last dimensions do not fit the layout, or all batch
             dimensions if they do not broadcast.
     """
+    instance("layout", layout, MeshLayout)
     if parts["theta"].dtype not in (torch.float32, torch.float64):
         raise TypeError(f"`theta` must be float32 or float64, got {parts['theta'].dtype}")
-    tails = _tails(layout, parts)
-    batches = {}
-    for name, part in parts.items():
-        shape, ndim = part.shape, len(tails[name])
-        if len(shape) < ndim or tuple(shape[len(shape) - ndim :]) != tails[name]:
-            expected = ", ".join(map(str, tails[name]))
-            raise ValueError(f"`{name}` must have shape (..., {expected}), got {tuple(shape)}")
-        batches[name] = shape[: len(shape) - ndim]
-    first = batches["theta"]
-    if all(batch == first for batch in batches.values()):
-        return batches, first
-    try:
-        joint = torch.Size(np.broadcast_shapes(*batches.values()))
-    except ValueError as error:
-        shapes = {name: tuple(batch) for name, batch in batches.items()}
-        raise ValueError(f"batch dimensions do not broadcast: {shapes}") from error
-    return batches, joint
+    return broadcast_shape(parts, _tails(layout, parts))
 
 
 def _tails(layout: MeshLayout, parts: dict[str, Tensor]) -> dict[str, tuple[int | str, ...]]:

@@ -11,15 +11,17 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from photonic.checks import instance, real_number, whole_number
 from photonic.drift import HORIZON_S, ageing_factors, phase_drift
 from photonic.drive import full_scale_phase
-from photonic.hardware import HardwareConfig
+from photonic.hardware import HardwareConfig, load_hardware
 from photonic.impairments.attenuator import attenuator_noise
 from photonic.impairments.bias import bias_residual, uncalibrated_bias
 from photonic.impairments.coupler import coupler_errors, dispersion_offset
@@ -82,11 +84,13 @@ class Chip:
     the shape of its shifters or MZIs, batch first. It returns None when the effect is absent.
 
     Raises:
-        ValueError: if the time is negative or beyond the simulated paths.
+        TypeError: if the hardware is neither a description nor a name.
+        ValueError: if the seed or the number is no integer, or the time is negative or beyond the
+            simulated paths.
     """
 
     hardware: HardwareConfig
-    """Description that the chip is drawn from."""
+    """Description that the chip is drawn from; a name or a file is read by ``load_hardware``."""
     seed: int = 0
     """Seed of the run."""
     index: int = 0
@@ -95,6 +99,12 @@ class Chip:
     """Time since the calibration [s]."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.hardware, str | Path):
+            object.__setattr__(self, "hardware", load_hardware(self.hardware))
+        instance("hardware", self.hardware, HardwareConfig)
+        object.__setattr__(self, "seed", whole_number("seed", self.seed))
+        object.__setattr__(self, "index", whole_number("index", self.index, 0))
+        object.__setattr__(self, "time_s", real_number("time_s", self.time_s))
         if not 0 <= self.time_s <= HORIZON_S:
             raise ValueError(f"`time_s` must lie in [0, {HORIZON_S}], got {self.time_s}")
 

@@ -24,6 +24,8 @@ import math
 import torch
 from torch import Tensor
 
+from photonic.checks import as_real_tensor
+
 TWO_PI = 2.0 * math.pi
 
 
@@ -38,7 +40,7 @@ def wrap_phase(phase: Tensor) -> Tensor:
     Returns:
         (...) [rad], at least 0 and below 2 pi in the dtype of ``phase``; its gradient is 1.
     """
-    wrapped = torch.remainder(phase, TWO_PI)
+    wrapped = torch.remainder(as_real_tensor("phase", phase), TWO_PI)
     return wrapped - (wrapped >= TWO_PI).to(wrapped.dtype) * TWO_PI
 
 
@@ -46,21 +48,21 @@ def db_to_amplitude(loss_db: Tensor) -> Tensor:
     """Factor of the field amplitude, 10^(-loss_db / 20).
 
     Args:
-        loss_db: (...) [dB] loss of power, positive.
+        loss_db: (...) [dB] loss of power, positive; a negative one is a gain, which meshes refuse.
 
     Returns:
         (...) factor; its square is ``db_to_power(loss_db)``.
     """
-    return torch.exp(loss_db * (-math.log(10.0) / 20.0))
+    return torch.exp(as_real_tensor("loss_db", loss_db) * (-math.log(10.0) / 20.0))
 
 
 def db_to_power(loss_db: Tensor) -> Tensor:
     """Factor of the power, 10^(-loss_db / 10).
 
     Args:
-        loss_db: (...) [dB] loss of power, positive.
+        loss_db: (...) [dB] loss of power, positive; a negative one is a gain, which meshes refuse.
 
     Returns:
         (...) factor; losses in series add in dB.
     """
-    return torch.exp(loss_db * (-math.log(10.0) / 10.0))
+    return torch.exp(as_real_tensor("loss_db", loss_db) * (-math.log(10.0) / 10.0))

@@ -8,6 +8,7 @@ mesh, exact for any size of the noise, are in ``moments.py``.
 
 import math
 
+from photonic.checks import real_number, whole_number
 from photonic.conventions import TWO_PI
 
 
@@ -28,6 +29,7 @@ def expected_relative_error(
         Root mean square of ||U~ - U||/sqrt(N), at most sqrt(2).
 
     Raises:
+        TypeError: if an argument is no number.
         ValueError: if N < 1 or an error is negative.
 
     Source: derived; the small errors by Bandyopadhyay et al., Optica 8, 1247 (2021), who write 2 N
@@ -54,6 +56,7 @@ def expected_trace_fidelity(
         Fidelity, 1 without errors; blind to the global phase, hence N - 1.
 
     Raises:
+        TypeError: if an argument is no number.
         ValueError: if N < 1 or an error is negative.
 
     Source: derived.
@@ -76,6 +79,7 @@ def expected_relative_error_givens(num_modes: int, phase_std: float) -> float:
         Root mean square of ||U~ - U||/sqrt(N).
 
     Raises:
+        TypeError: if an argument is no number.
         ValueError: if N < 1 or the error is negative.
 
     Source: derived.
@@ -99,6 +103,7 @@ def expected_layer_error(num_modes: int, phase_std: float) -> float:
         Root mean square of ||W~ - W|| / ||W||.
 
     Raises:
+        TypeError: if an argument is no number.
         ValueError: if N < 1 or the error is negative.
 
     Source: derived.
@@ -122,13 +127,12 @@ def quantisation_phase_std(bits: int, full_scale: float = TWO_PI) -> float:
         [rad] standard deviation of the rounding error.
 
     Raises:
+        TypeError: if an argument is no number.
         ValueError: if bits < 1 or the full scale is not positive.
     """
-    if bits < 1:
-        raise ValueError(f"`bits` must be at least 1, got {bits}")
-    if not full_scale > 0:
-        raise ValueError(f"`full_scale` must be positive, got {full_scale}")
-    return full_scale / ((2**bits - 1) * math.sqrt(12))
+    whole_number("bits", bits, 1)
+    real_number("full_scale", full_scale, 0.0, is_open=True)
+    return full_scale / ((2 ** int(bits) - 1) * math.sqrt(12))
 
 
 def expected_drift_fidelity(num_modes: int, rate_rad2_per_s: float, time_s: float) -> float:
@@ -146,6 +150,7 @@ def expected_drift_fidelity(num_modes: int, rate_rad2_per_s: float, time_s: floa
         Fidelity, 1 at time 0.
 
     Raises:
+        TypeError: if an argument is no number.
         ValueError: if N < 1 or the rate or the time is negative.
 
     Source: derived.
@@ -169,6 +174,7 @@ def expected_corrected_error(num_modes: int, coupler_std: float) -> float:
         Root mean square of ||U~ - U||/sqrt(N).
 
     Raises:
+        TypeError: if an argument is no number.
         ValueError: if N < 1 or the error is negative.
 
     Source: derived; Hamerly et al., Phys. Rev. Applied 18, 024018 (2022).
@@ -178,8 +184,6 @@ def expected_corrected_error(num_modes: int, coupler_std: float) -> float:
 
 
 def _check(num_modes: int, **values: float) -> None:
-    if num_modes < 1:
-        raise ValueError(f"`num_modes` must be at least 1, got {num_modes}")
+    whole_number("num_modes", num_modes, 1)
     for name, value in values.items():
-        if not value >= 0:
-            raise ValueError(f"`{name}` must not be negative, got {value}")
+        real_number(name, value, 0.0)

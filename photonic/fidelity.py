@@ -14,6 +14,7 @@ import scipy
 import torch
 from torch import Tensor
 
+from photonic.checks import real_number, whole_number
 from photonic.haar import haar_phases
 from photonic.layout import MeshLayout
 from photonic.propagation import transfer_matrix
@@ -67,8 +68,7 @@ def amplitude_fidelity_of_sigma(
 
     Source: amplitude fidelity as in Taballione et al., arXiv:2203.01801 (2023).
     """
-    if not (math.isfinite(sigma) and sigma >= 0):
-        raise ValueError(f"`sigma` must be finite and not negative, got {sigma}")
+    sigma = real_number("sigma", sigma, 0.0)
     return _mean(_sampler(num_modes, mesh, num_draws, seed)(sigma))
 
 
@@ -125,8 +125,7 @@ def lumped_phase_error(
 
 def _sampler(num_modes: int, mesh: str, num_draws: int, seed: int) -> Callable[[float], Tensor]:
     """Function from sigma to the (num_draws,) amplitude fidelities of fixed targets and errors."""
-    if num_draws < 2:
-        raise ValueError(f"`num_draws` must be at least 2, got {num_draws}")
+    num_draws = whole_number("num_draws", num_draws, 2)
     layout = MeshLayout(mesh, num_modes)
     key = mesh, num_modes
     phases = haar_phases(layout, num_draws, generator=keyed_generator(seed, "haar", *key))

@@ -15,8 +15,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from photonic.checks import instance, real_number, whole_number
 from photonic.conventions import TWO_PI
-from photonic.decomposition import decompose
+from photonic.decomposition import decompose, nearest_unitary, unitary_candidates
 from photonic.folding import fold_phases
 from photonic.layout import MeshLayout
 from photonic.phases import MeshPhases
@@ -54,6 +55,7 @@ def fit_unitary(
     restarts: int = 8,
     max_evaluations: int = 400,
     seed: int = 0,
+    project: bool = False,
 ) -> Fit:
     """Settings for which the mesh comes close to ``unitary``.
 
@@ -78,21 +80,23 @@ def fit_unitary(
         restarts: number of searches at most, at least 1.
         max_evaluations: evaluations of the mesh in one search, at least 1.
         seed: key of the starting points; each target sees the same ones, whatever its batch.
+        project: aim at the nearest unitary of each matrix, as in ``decompose``.
 
     Returns:
         Settings and their distance, batch shape (...), on the CPU. A target out of reach is
         reported by ``is_reached``, not raised.
 
     Raises:
+        TypeError: if an argument is not of its kind.
         ValueError: if the shape does not fit the layout, an entry is not finite, the matrix is not
-            unitary, or there is nothing to try.
+            unitary (or, with ``project``, singular), or there is nothing to try.
 
     Source: Moré, The Levenberg-Marquardt algorithm, Lect. Notes Math. 630, 105 (1978) (MINPACK).
     """
-    for name, value in (("restarts", restarts), ("max_evaluations", max_evaluations)):
-        if value < 1:
-            raise ValueError(f"`{name}` must be at least 1, got {value}")
-    targets = _checked_targets(unitary, layout)
+    restarts = whole_number("restarts", restarts, 1)
+    max_evaluations = whole_number("max_evaluations", max_evaluations, 1)
+    seed, tolerance = whole_number("seed", seed), real_number("tolerance", tolerance, 0.0)
+    targets = _checked_targets(unitary, layout, project)
     batch_shape = targets.shape[:-2]
     if layout.is_universal or (layout.kind == "rectangular" and layout.depth >= layout.num_modes):
         phases = _decomposed(targets, layout)
@@ -215,18 +219,17 @@ def _split(settings: Tensor, layout: MeshLayout) -> tuple[Tensor, Tensor, Tensor
     return theta, phi, output_phase
 
 
-def _checked_targets(unitary: Tensor | ArrayLike, layout: MeshLayout) -> Tensor:
+def _checked_targets(unitary: Tensor | ArrayLike, layout: MeshLayout, project: bool) -> Tensor:
     """(..., N, N) complex128 targets on the CPU."""
-    targets = torch.as_tensor(unitary).detach().cpu().to(torch.complex128)
-    size, shape = layout.num_modes, tuple(targets.shape)
-    if shape[-2:] != (size, size):
-        raise ValueError(f"`unitary` must have shape (..., {size}, {size}), got {shape}")
-    num_bad = int((~torch.isfinite(targets)).sum())
-    if num_bad:
-        raise ValueError(f"`unitary` must be finite, got {num_bad} entries that are not")
-    deviations = (targets.mH @ targets - torch.eye(size)).abs()
+    instance("layout", layout, MeshLayout)
+    matrices = unitary_candidates(unitary, layout)
+    targets = torch.from_numpy(nearest_unitary(matrices) if project else matrices)
+    deviations = (targets.mH @ targets - torch.eye(layout.num_modes)).abs()
     if (deviations > _MAX_DEVIATION).any():
-        raise ValueError(f"`unitary` must be unitary: |U^H U - 1| reaches {deviations.max():.2e}")
+        raise ValueError(
+            f"`unitary` must be unitary: |U^H U - 1| reaches {deviations.max():.2e}, above "
+            f"{_MAX_DEVIATION:.1e}; `project=True` takes the nearest unitary"
+        )
     return targets
 
 

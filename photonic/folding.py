@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from photonic.checks import instance
 from photonic.conventions import TWO_PI, wrap_phase
 from photonic.layout import MeshLayout
 from photonic.phases import MeshPhases
@@ -24,8 +25,19 @@ def fold_phases(layout: MeshLayout, phases: MeshPhases) -> MeshPhases:
         Detached settings: theta in [0, pi], phi and output_phase in [0, 2 pi); the same transfer
         matrix within rounding.
 
+    Raises:
+        TypeError: if an argument is not of its kind.
+        ValueError: if the settings are not those of the layout.
+
     Source: conventions.py, items 5 and 8.
     """
+    instance("layout", layout, MeshLayout)
+    instance("phases", phases, MeshPhases)
+    if (phases.num_modes, phases.num_mzis) != (layout.num_modes, layout.num_mzis):
+        raise ValueError(
+            f"`phases` must be of {layout.num_modes} modes and {layout.num_mzis} interferometers, "
+            f"got {phases.num_modes} and {phases.num_mzis}"
+        )
     theta = wrap_phase(phases.theta.detach())
     phi, carried = phases.phi.detach().clone(), torch.zeros_like(phases.output_phase)
     folded = (theta > math.pi).to(theta.dtype)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from photonic.checks import as_real_tensor, instance, whole_number
 from photonic.conventions import TWO_PI
 from photonic.layout import MeshLayout
 from photonic.phases import MeshPhases
@@ -37,6 +38,7 @@ def haar_ranks(layout: MeshLayout) -> NDArray[np.intp]:
 
     Source: Russell et al., New J. Phys. 19, 033007 (2017).
     """
+    instance("layout", layout, MeshLayout)
     n, x, y = layout.num_modes, layout.column, layout.mode
     if layout.kind == "clements":
         return np.minimum(2 * np.minimum(x, n - 1 - x) + 1, 2 * np.minimum(y, n - 2 - y) + 2)
@@ -56,16 +58,20 @@ def haar_phases(
     Args:
         layout: "clements" or "reck".
         batch_shape: leading dimensions.
-        generator: source of the draws; the same state gives the same bits.
+        generator: of NumPy, source of the draws; the same state gives the same bits.
 
     Returns:
         Settings of meshes without errors, theta in [0, pi].
 
     Raises:
-        ValueError: for another kind of mesh.
+        TypeError: if the layout or the generator is none, such as a generator of torch.
+        ValueError: for another kind of mesh, or a leading dimension that is no size.
 
     Source: Russell et al., New J. Phys. 19, 033007 (2017).
     """
+    instance("layout", layout, MeshLayout)
+    instance("generator", generator, np.random.Generator)
+    batch_shape = tuple(whole_number("batch_shape", size, 0) for size in batch_shape)
     sizes = (layout.num_mzis, layout.num_mzis, layout.num_modes)
     theta, phi, output_phase = (generator.random((*batch_shape, size)) for size in sizes)
     return MeshPhases(
@@ -144,7 +150,8 @@ def haar_theta_mean(layout: MeshLayout) -> _Floats:
     Raises:
         ValueError: for another kind of mesh.
     """
-    return _means(layout.num_modes)[haar_ranks(layout)]
+    ranks = haar_ranks(layout)
+    return _means(layout.num_modes)[ranks]
 
 
 def haar_theta_std(layout: MeshLayout) -> _Floats:
@@ -163,10 +170,10 @@ def haar_theta_std(layout: MeshLayout) -> _Floats:
     Raises:
         ValueError: for another kind of mesh.
     """
-    mean = _means(layout.num_modes)
+    ranks, mean = haar_ranks(layout), _means(layout.num_modes)
     rank = np.arange(1, len(mean))
     rest = math.pi - np.append(0.0, np.cumsum(2 / (rank**2 * mean[1:])))
-    return np.sqrt(mean * rest - mean**2)[haar_ranks(layout)]
+    return np.sqrt(mean * rest - mean**2)[ranks]
 
 
 def _means(num_modes: int) -> _Floats:
@@ -176,7 +183,7 @@ def _means(num_modes: int) -> _Floats:
 
 
 def _checked(name: str, values: ArrayLike, layout: MeshLayout, upper: float) -> _Floats:
-    array = np.asarray(values, dtype=np.float64)
+    array = as_real_tensor(name, values).detach().cpu().double().numpy()
     if array.ndim < 1 or array.shape[-1] != layout.num_mzis:
         raise ValueError(f"`{name}` must have shape (..., {layout.num_mzis}), got {array.shape}")
     if not ((array >= 0) & (array <= upper)).all():

@@ -24,6 +24,7 @@ from photonic._covariance import (
     propagate,
     scale_fields,
 )
+from photonic.checks import instance, phase_noise_std, real_dtype
 from photonic.mesh_state import MESHES
 from photonic.phases import MeshPhases
 from photonic.program import Program
@@ -69,8 +70,11 @@ def expected_weight_error(
         Differentiable in ``phase_std``.
 
     Raises:
-        ValueError: if a mesh is missing or unknown or a shape does not fit.
+        TypeError: if an argument is not of its kind.
+        ValueError: if a mesh is missing or unknown, a shape does not fit or the noise is negative.
     """
+    instance("program", program, Program)
+    real_dtype("dtype", dtype)
     variance = _variances(program, phase_std, dtype)
     errors = [
         tile_square_errors(program, tiles, {mesh: variance[mesh][tiles] for mesh in MESHES})
@@ -125,7 +129,8 @@ def _variances(program: Program, phase_std: PhaseStd, dtype: torch.dtype) -> dic
         raise ValueError(f"`phase_std` needs the meshes {list(MESHES)}, got {list(phase_std)}")
     variances = {}
     for mesh, size in num_shifters(program).items():
-        std, shape = torch.as_tensor(phase_std[mesh], dtype=dtype), (*program.grid_shape, size)
+        std = phase_noise_std("phase_std", phase_std[mesh]).to(dtype)
+        shape = (*program.grid_shape, size)
         try:
             std = std.expand(shape)
         except RuntimeError as error:

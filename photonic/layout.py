@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from photonic.checks import whole_number
+
 
 class MeshColumn(NamedTuple):
     """One vertical slice of a mesh: interferometers that act at the same time."""
@@ -70,9 +72,7 @@ class MeshLayout:
         if not isinstance(self.kind, str) or self.kind not in _WIRINGS:
             known = ", ".join(repr(kind) for kind in _WIRINGS)
             raise ValueError(f"`kind` must be one of {known}, got {self.kind!r}")
-        if not _is_integer(self.num_modes) or self.num_modes < 1:
-            raise ValueError(f"`num_modes` must be an integer >= 1, got {self.num_modes!r}")
-        object.__setattr__(self, "num_modes", int(self.num_modes))
+        object.__setattr__(self, "num_modes", whole_number("num_modes", self.num_modes, 1))
         object.__setattr__(self, "depth", _checked_depth(self.kind, self.depth))
         sites = list(_WIRINGS[self.kind](self.num_modes, self.depth))
         arrays = np.array(sites, dtype=np.intp).reshape(-1, 3).T.copy()
@@ -153,17 +153,9 @@ _Site = tuple[int, int, int]
 """Column, upper mode, lower mode."""
 
 
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
 def _checked_depth(kind: str, depth: object) -> int | None:
     if kind == "rectangular":
-        if not _is_integer(depth) or depth < 0:
-            raise ValueError(
-                f"`depth` of a rectangular mesh must be an integer >= 0, got {depth!r}"
-            )
-        return int(depth)
+        return whole_number("depth", depth, 0)
     if depth is not None:
         raise ValueError(f"`depth` belongs to rectangular meshes, not to {kind!r}")
     return None

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from photonic._computed_weight import ComputedWeight
+from photonic.checks import as_real_tensor, instance, real_dtype, whole_number
 from photonic.mesh_settings import MeshSettings
 from photonic.orthogonal_factors import OrthogonalFactors
 from photonic.parameterisations import Entries, Layout, Parameterisation, blank_wiring
@@ -29,6 +30,33 @@ _KINDS: dict[str, type[Parameterisation]] = {
 }
 
 
+_COMPUTED = (
+    "the weight of a layer trained as {!r} is computed: it cannot be assigned, pruned, normalised "
+    "or parametrised. Use `set_weight`, one of its parameters by name, or "
+    '`parameterisation="weight"`'
+)
+
+
+class _WithoutWeight(dict[str, Any]):
+    """Parameters of a layer whose weight is computed; says so to what takes the weight for one."""
+
+    def __init__(self, parameterisation: str) -> None:
+        super().__init__()
+        self.parameterisation = parameterisation
+
+    def __missing__(self, name: str) -> Any:
+        if name == "weight":
+            raise TypeError(_COMPUTED.format(self.parameterisation))
+        raise KeyError(name)
+
+    def __delitem__(self, name: str) -> None:
+        self[name]
+        super().__delitem__(name)
+
+    def __reduce__(self) -> Any:
+        return _WithoutWeight, (self.parameterisation,), None, None, iter(self.items())
+
+
 class PhotonicLinear(nn.Module):
     """Affine layer y = x W^T + b whose W is performed by a grid of optical tiles.
 
@@ -37,7 +65,8 @@ class PhotonicLinear(nn.Module):
 
     ``weight``: W itself, ``weight`` (out_features, in_features), mapped onto the tiles on demand.
 
-    ``usv``: tiles U diag(S) V with U and V orthogonal throughout (``OrthogonalFactors``).
+    ``usv``: tiles U diag(S) V with U and V orthogonal throughout (``OrthogonalFactors``); half
+    precision is computed in float32.
 
     ``phases``: tiles scale Re(U diag(attenuation) V) from the settings of the optics
     (``MeshSettings``); float32 or float64 only.
@@ -57,7 +86,11 @@ class PhotonicLinear(nn.Module):
         device: device of the parameters.
         dtype: dtype of the parameters; None for torch's default.
 
+    ``torch.nn.utils`` prunes, normalises and parametrises the weight of ``weight`` and the
+    parameters of the other two; their weight, which is computed, is refused untouched.
+
     Raises:
+        TypeError: if the dtype or the generator is not of its kind.
         ValueError: if an argument is not valid or the parameterisation cannot use the layout.
 
     Source: Shen et al., Nat. Photon. 11, 441 (2017), for U S V^T on two meshes.
@@ -81,22 +114,28 @@ class PhotonicLinear(nn.Module):
             known = ", ".join(map(repr, _KINDS))
             raise ValueError(f"`parameterisation` must be one of {known}, got {parameterisation!r}")
         dtype = torch.get_default_dtype() if dtype is None else dtype
-        self.in_features, self.out_features = in_features, out_features
+        real_dtype("dtype", dtype, is_half=parameterisation != "phases")
+        instance("generator", generator, (torch.Generator, type(None)))
+        self.in_features = whole_number("in_features", in_features, 1)
+        self.out_features = whole_number("out_features", out_features, 1)
         self.parameterisation = parameterisation
-        wiring = blank_wiring(out_features, in_features, layout, tile)
+        wiring = blank_wiring(self.out_features, self.in_features, layout, tile)
         self._rule = _KINDS[parameterisation](wiring)
-        for name, tensor in self._rule.initial(generator, dtype).items():
+        if not isinstance(self._rule, Entries):
+            self._parameters = _WithoutWeight(parameterisation)
+        initial = self._rule.initial(generator, dtype)
+        self._names = tuple(initial)
+        for name, tensor in initial.items():
             # Copies of their own, because files of weights refuse strides and shared memory.
             tensor = tensor.to(device, dtype).clone(memory_format=torch.contiguous_format)
-            # Not register_parameter: it refuses `weight`, the name of a property of the class.
             if name in self._rule.fixed:
                 self.register_buffer(name, tensor)
             else:
-                self._parameters[name] = nn.Parameter(tensor)
+                self.register_parameter(name, nn.Parameter(tensor))
         offset = None
         if bias:
-            bound = 1 / math.sqrt(in_features)
-            drawn = torch.empty(out_features, dtype=dtype).uniform_(
+            bound = 1 / math.sqrt(self.in_features)
+            drawn = torch.empty(self.out_features, dtype=dtype).uniform_(
                 -bound, bound, generator=generator
             )
             offset = nn.Parameter(drawn.to(device))
@@ -187,11 +226,39 @@ class PhotonicLinear(nn.Module):
         or ``weight.mul_(0.1)`` under ``torch.no_grad()``, set the layer to the new weight; it
         cannot be assigned, use ``set_weight``.
         """
+        if "weight" in self._names:
+            stored = self._parameters.get("weight", self.__dict__.get("weight"))
+            if stored is None:
+                raise AttributeError("weight")
+            return stored
         weight = self._rule.weight(self._tensors())
-        if "weight" in self._parameters:
-            return weight
         # Contiguous as a parameter is, so that an initialiser puts the same draws in its place.
         return ComputedWeight.hand_out(weight.contiguous(), self.set_weight)
+
+    @weight.setter
+    def weight(self, weight: Tensor) -> None:
+        # For torch.nn.utils, which puts a pruned or normalised weight in place of the parameter.
+        if "weight" not in self._names:
+            raise AttributeError(_COMPUTED.format(self.parameterisation))
+        self.__dict__["weight"] = weight
+
+    @weight.deleter
+    def weight(self) -> None:
+        if "weight" not in self._names:
+            raise AttributeError(_COMPUTED.format(self.parameterisation))
+        if "weight" not in self.__dict__:
+            raise AttributeError("weight")
+        del self.__dict__["weight"]
+
+    def register_parameter(self, name: str, param: nn.Parameter | None) -> None:
+        """As in any module; a computed weight is refused under any name, as pruning would store it.
+
+        Raises:
+            TypeError: for a computed weight.
+        """
+        if isinstance(param, ComputedWeight) or (name == "weight" and name not in self._names):
+            raise TypeError(_COMPUTED.format(self.parameterisation))
+        super().register_parameter(name, param)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., out_features) of (..., in_features), y = x W^T + b."""
@@ -257,11 +324,12 @@ class PhotonicLinear(nn.Module):
 
     def _tensors(self) -> dict[str, Tensor]:
         """Tensors of the parameterisation by name."""
-        named = {**self._parameters, **self._buffers}
-        return {name: tensor for name, tensor in named.items() if name != "bias"}
+        # By attribute: a pruned or normalised tensor is no parameter any more.
+        return {name: getattr(self, name) for name in self._names}
 
     def _tensors_of(self, weight: Tensor) -> dict[str, Tensor]:
         """Tensors of the parameterisation for a weight, checked."""
+        weight = as_real_tensor("weight", weight)
         expected = (self.out_features, self.in_features)
         if tuple(weight.shape) != expected:
             raise ValueError(f"`weight` must have shape {expected}, got {tuple(weight.shape)}")
@@ -272,6 +340,11 @@ class PhotonicLinear(nn.Module):
         own = {**self._parameters, **self._buffers}
         with torch.no_grad():
             for name, tensor in tensors.items():
+                if name not in own:
+                    raise ValueError(
+                        f"`{name}` is pruned, normalised or parametrised and cannot be set; remove "
+                        "that first"
+                    )
                 if tensor.shape != own[name].shape:
                     expected, found = tuple(own[name].shape), tuple(tensor.shape)
                     raise ValueError(f"`{name}` must have shape {expected}, got {found}")

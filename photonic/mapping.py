@@ -7,8 +7,9 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from photonic.checks import as_tensor, whole_number
 from photonic.decomposition import decompose
-from photonic.layout import MeshLayout
+from photonic.layout import UNIVERSAL_KINDS, MeshLayout
 from photonic.program import Program
 from photonic.singular_order import SingularOrder, reorder_factors
 from photonic.threads import share
@@ -44,13 +45,19 @@ def map_linear(
         A program whose ``weight()`` is ``weight`` within rounding.
 
     Raises:
-        TypeError: if the weight is complex.
-        ValueError: if the weight is not a finite, non-empty matrix or the tile is not valid.
+        TypeError: if the weight is complex or does not hold numbers.
+        ValueError: if the weight is not a finite, non-empty matrix or another argument is not
+            valid.
 
     Source: Shen et al., Nat. Photon. 11, 441 (2017), for U S V^T on two meshes.
     """
     matrix = _checked_weight(weight)
-    rows, columns = _tile_shape(matrix, tile)
+    if layout not in UNIVERSAL_KINDS:
+        known = " or ".join(map(repr, UNIVERSAL_KINDS))
+        raise ValueError(
+            f"`layout` must be {known}, got {layout!r}: other meshes have no direct decomposition"
+        )
+    rows, columns = tile_shape(tuple(matrix.shape), tile)
     tiles = _split(matrix, rows, columns)
     u, singular, vt = _factors(tiles)
     scale = singular[..., 0].clone()
@@ -74,7 +81,7 @@ def map_linear(
 
 
 def _checked_weight(weight: Tensor | ArrayLike) -> Tensor:
-    matrix = torch.as_tensor(weight).detach().cpu()
+    matrix = as_tensor("weight", weight).detach().cpu()
     if matrix.is_complex():
         raise TypeError(f"`weight` must be real, got {matrix.dtype}")
     if matrix.ndim != 2 or matrix.numel() == 0:
@@ -87,11 +94,15 @@ def _checked_weight(weight: Tensor | ArrayLike) -> Tensor:
     return matrix
 
 
-def _tile_shape(matrix: Tensor, tile: int | str | None) -> tuple[int, int]:
+def tile_shape(shape: tuple[int, int], tile: int | str | None) -> tuple[int, int]:
+    """Outputs and inputs of a tile of a weight; ``tile`` as in ``map_linear``."""
     if tile is None or tile == "full":
-        return matrix.shape[0], matrix.shape[1]
-    if type(tile) is not int or tile < 1:
-        raise ValueError(f'`tile` must be an integer >= 1, "full" or None, got {tile!r}')
+        return shape
+    try:
+        tile = whole_number("tile", tile, 1)
+    except ValueError as error:
+        known = '`tile` must be an integer >= 1, "full" or None'
+        raise ValueError(f"{known}, got {tile!r}") from error
     return tile, tile
 
 

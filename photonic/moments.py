@@ -24,6 +24,7 @@ from photonic._covariance import (
     propagate,
 )
 from photonic.arguments import flattened, given
+from photonic.checks import instance, phase_noise_std
 from photonic.layout import MeshLayout
 from photonic.propagation import transfer_matrix
 
@@ -60,23 +61,26 @@ def mean_transfer_matrix(
 
     Raises:
         TypeError: if theta is neither float32 nor float64.
-        ValueError: if a last dimension does not fit the layout or the batches do not broadcast.
+        ValueError: if a last dimension does not fit the layout, the batches do not broadcast, or a
+            loss or the noise is negative.
     """
+    instance("layout", layout, MeshLayout)
+    settings = given(
+        theta=theta,
+        phi=phi,
+        output_phase=output_phase,
+        coupler_error=coupler_error,
+        insertion_loss_db=insertion_loss_db,
+        arm_loss_db=arm_loss_db,
+    )
     m = layout.num_mzis
-    loss_db = _DB_PER_VARIANCE * _variance(layout, phase_std, theta)
+    loss_db = _DB_PER_VARIANCE * _variance(layout, phase_std, settings["theta"])
     lower = torch.zeros_like(loss_db[..., :m])
     external, internal = loss_db[..., m : 2 * m], loss_db[..., :m]
     rows = (torch.stack((part, lower), dim=-1) for part in (external, internal, lower))
     arms_db = torch.stack(tuple(rows), dim=-2)
-    mean = transfer_matrix(
-        layout,
-        theta,
-        phi,
-        output_phase,
-        coupler_error=coupler_error,
-        insertion_loss_db=insertion_loss_db,
-        arm_loss_db=_added(arms_db, arm_loss_db),
-    )
+    settings["arm_loss_db"] = _added(arms_db, settings.get("arm_loss_db"))
+    mean = transfer_matrix(layout, **settings)
     return torch.exp(loss_db[..., 2 * m :] / (-2 * _DB_PER_VARIANCE)).unsqueeze(-1) * mean
 
 
@@ -112,7 +116,8 @@ def expected_power(
 
     Raises:
         TypeError: if theta is neither float32 nor float64.
-        ValueError: if a last dimension does not fit the layout or the batches do not broadcast.
+        ValueError: if a last dimension does not fit the layout, the batches do not broadcast, or a
+            loss or the noise is negative.
     """
     errors = {
         "coupler_error": coupler_error,
@@ -123,7 +128,7 @@ def expected_power(
     n, num_meshes = layout.num_modes, shape[:-2].numel()
     mesh = _flat_mesh(layout, shape[:-2], theta, phi, output_phase, phase_std, errors)
     by_input = NoisyMesh(*(part.expand(n, *part.shape).flatten(0, 1) for part in mesh))
-    unit = torch.eye(n, dtype=theta.dtype.to_complex(), device=theta.device)
+    unit = torch.eye(n, dtype=mesh.theta.dtype.to_complex(), device=mesh.theta.device)
     fields = unit.repeat_interleave(num_meshes, dim=1).unsqueeze(1)
     state = propagate(layout, by_input, known_fields(fields, has_pseudo=False))
     power = _power(state).unflatten(1, (n, num_meshes))
@@ -162,7 +167,8 @@ def expected_square_deviation(
 
     Raises:
         TypeError: if theta is neither float32 nor float64.
-        ValueError: if a last dimension does not fit the layout or the batches do not broadcast.
+        ValueError: if a last dimension does not fit the layout, the batches do not broadcast, or a
+            loss or the noise is negative.
     """
     errors = {
         "coupler_error": coupler_error,
@@ -182,7 +188,7 @@ def expected_square_deviation(
 def _variance(layout: MeshLayout, phase_std: float | Tensor, theta: Tensor) -> Tensor:
     """(..., S) [rad^2] variances in the dtype of theta."""
     num_shifters = 2 * layout.num_mzis + layout.num_modes
-    std = torch.as_tensor(phase_std, dtype=theta.dtype, device=theta.device)
+    std = phase_noise_std("phase_std", phase_std).to(theta)
     if std.ndim and std.shape[-1] != num_shifters:
         raise ValueError(
             f"`phase_std` must be a scalar or have shape (..., {num_shifters}), "
@@ -214,8 +220,8 @@ def _flat_mesh(
     errors: Mapping[str, Tensor | None],
 ) -> NoisyMesh:
     """Checked arguments with one batch dimension B."""
-    settings = {"theta": theta, "phi": phi, "output_phase": output_phase}
-    parts = given(**settings, variance=_variance(layout, phase_std, theta), **errors)
+    parts = given(theta=theta, phi=phi, output_phase=output_phase, **errors)
+    parts["variance"] = _variance(layout, phase_std, parts["theta"])
     return noisy_mesh(**flattened(parts, batch_shape))
 
 

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from photonic.checks import as_real_tensor, broadcast_shape, not_negative
 from photonic.conventions import db_to_amplitude
 
 BlockEntries = tuple[Tensor, Tensor, Tensor, Tensor]
@@ -35,6 +36,7 @@ def coupler(angle: Tensor) -> Tensor:
     Returns:
         (..., 2, 2) complex, unitary; C(a) C(b) = C(a + b).
     """
+    angle = as_real_tensor("angle", angle)
     zero = torch.zeros_like(angle)
     bar, cross = complex_of(angle.cos(), zero), complex_of(zero, angle.sin())
     return _stack_block((bar, cross, cross, bar))
@@ -63,9 +65,23 @@ def mzi_block(
     Returns:
         (..., 2, 2) complex ``M[..., out, in]``; without loss unitary, det M = exp(i (theta + phi)).
 
+    Raises:
+        TypeError: if an argument does not hold real floating numbers.
+        ValueError: if a shape does not fit or a loss is negative.
+
     Source: Clements et al., Optica 3, 1460 (2016), with the block of conventions.py, item 5.
     """
-    return _stack_block(mzi_entries(theta, phi, coupler_error, arm_loss_db))
+    parts = {"theta": as_real_tensor("theta", theta), "phi": as_real_tensor("phi", phi)}
+    tails = {"theta": (), "phi": ()}
+    if coupler_error is not None:
+        parts["coupler_error"] = as_real_tensor("coupler_error", coupler_error)
+        tails["coupler_error"] = (2,)
+    if arm_loss_db is not None:
+        parts["arm_loss_db"] = as_real_tensor("arm_loss_db", arm_loss_db)
+        tails["arm_loss_db"] = (3, 2)
+        not_negative("arm_loss_db", parts["arm_loss_db"])
+    broadcast_shape(parts, tails)
+    return _stack_block(mzi_entries(**parts))
 
 
 def mzi_entries(

@@ -46,7 +46,10 @@ class OrthogonalFactors(Parameterisation):
         return self._tensors(u, v, torch.full_like(self.wiring.attenuation, singular))
 
     def weight(self, tensors: Tensors) -> Tensor:
-        """The tiles, put together."""
+        """The tiles, put together; half precision is computed in float32, as LAPACK has none."""
+        dtype = tensors["singular"].dtype
+        if dtype in (torch.float16, torch.bfloat16):
+            return self.weight({name: tensor.float() for name, tensor in tensors.items()}).to(dtype)
         u, v = (
             tensors[f"{mesh}_base"] @ _rotation(tensors[f"{mesh}_rotation"], size)
             for mesh, size in zip("uv", self.wiring.tile_shape, strict=True)

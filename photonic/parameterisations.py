@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from photonic.layout import MeshLayout
-from photonic.mapping import map_linear
+from photonic.mapping import map_linear, tile_shape
 from photonic.phases import MeshPhases
 from photonic.program import Program
 
@@ -105,14 +105,14 @@ def blank_wiring(
     out_features: int, in_features: int, layout: Layout, tile: int | Literal["full"]
 ) -> Program:
     """Tile grid and meshes of a layer as a program of scale 1, phases 0 and open attenuators."""
-    for name, size in (("out_features", out_features), ("in_features", in_features)):
-        if type(size) is not int or size < 1:
-            raise ValueError(f"`{name}` must be an integer >= 1, got {size!r}")
-    if tile != "full" and (type(tile) is not int or tile < 1):
-        raise ValueError(f'`tile` must be an integer >= 1 or "full", got {tile!r}')
     if isinstance(layout, str):
-        sizes = (out_features, in_features) if tile == "full" else (tile, tile)
-        layout = MeshLayout(layout, sizes[0]), MeshLayout(layout, sizes[1])
+        sizes = tile_shape((out_features, in_features), tile)
+        try:
+            layout = MeshLayout(layout, sizes[0]), MeshLayout(layout, sizes[1])
+        except ValueError as error:
+            raise ValueError(f"`layout`: {error}") from error
+    elif not isinstance(layout, tuple) or [type(mesh) for mesh in layout] != [MeshLayout] * 2:
+        raise TypeError(f"`layout` must be a name or two of MeshLayout, got {layout!r}")
     modes = [mesh.num_modes for mesh in layout]
     grid = (math.ceil(out_features / modes[0]), math.ceil(in_features / modes[1]))
     zero, one = (torch.tensor(value, dtype=torch.float64) for value in (0.0, 1.0))

@@ -1,6 +1,7 @@
 """Ideal settings of one tensor core: what a dense layer becomes on a grid of optical tiles."""
 
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -227,6 +228,17 @@ class Program:
             attenuation=tensors["attenuation"],
             scale=tensors["scale"],
         )
+
+
+def check_programs(programs: Sequence[Program]) -> tuple[Program, ...]:
+    """The programs of an argument, checked.
+
+    Raises:
+        TypeError: if it holds anything else.
+    """
+    if not isinstance(programs, Sequence) or not all(isinstance(p, Program) for p in programs):
+        raise TypeError(f"`programs` must be a sequence of Program, got {reprlib.repr(programs)}")
+    return tuple(programs)
 
 
 def check_names(programs: Sequence[Program]) -> None:

@@ -28,8 +28,9 @@ def transfer_matrix(
     T = diag(exp(i output_phase)) K_{C-1} ... K_1 K_0, where K_x holds the blocks g M of column x,
     M = ``mzi_block(theta, phi, coupler_error, arm_loss_db)`` and g = 10^(-insertion_loss_db / 20).
 
-    All leading dimensions broadcast. ``theta`` decides dtype and device; the rest is cast to it. A
-    phase that is not finite gives NaN wherever its light arrives.
+    All leading dimensions broadcast. ``theta`` decides dtype and device; the rest is cast to it.
+    NumPy arrays are taken as tensors. A phase that is not finite gives NaN wherever its light
+    arrives.
 
     Args:
         layout: wiring of N modes and M interferometers.
@@ -49,8 +50,9 @@ def transfer_matrix(
         values at most 1 with loss.
 
     Raises:
-        TypeError: if theta is neither float32 nor float64.
-        ValueError: if a last dimension does not fit the layout or the batches do not broadcast.
+        TypeError: if theta is neither float32 nor float64, or an argument is not real.
+        ValueError: if a last dimension does not fit the layout, the batches do not broadcast or a
+            loss is negative.
     """
     settings = given(
         theta=theta,
@@ -62,7 +64,7 @@ def transfer_matrix(
         stuck_phase=stuck_phase,
     )
     _, batch_shape = batch_shapes(layout, settings)
-    columns = choose(theta, backend)(layout, **flattened(settings, batch_shape))
+    columns = choose(settings["theta"], backend)(layout, **flattened(settings, batch_shape))
     return columns.reshape(*batch_shape, layout.num_modes, layout.num_modes)
 
 
@@ -100,8 +102,9 @@ def apply(
         (..., R, N) complex64 or complex128 output amplitudes; leading dimensions broadcast.
 
     Raises:
-        TypeError: if theta is neither float32 nor float64.
-        ValueError: if a shape does not fit the layout or the batches do not broadcast.
+        TypeError: if theta is neither float32 nor float64, or a setting is not real.
+        ValueError: if a shape does not fit the layout, the batches do not broadcast or a loss is
+            negative.
     """
     settings = given(
         theta=theta,
@@ -114,9 +117,10 @@ def apply(
         fields=fields,
     )
     batches, batch_shape = batch_shapes(layout, settings)
+    fields = settings["fields"]
     rows = (*batch_shape, *fields.shape[-2:])
     if not any(map(len, (batch for name, batch in batches.items() if name != "fields"))):
         # One mesh for all fields: its coefficients are computed once.
         settings["fields"], batch_shape = fields.flatten(0, -2), torch.Size([])
-    columns = choose(theta, backend)(layout, **flattened(settings, batch_shape))
+    columns = choose(settings["theta"], backend)(layout, **flattened(settings, batch_shape))
     return columns.transpose(-1, -2).reshape(rows)

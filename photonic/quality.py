@@ -1,10 +1,13 @@
 """Measures of how well a realised matrix meets its target; none is called just fidelity.
 
 Shape legend: N modes. ``relative_error`` and ``matrix_distance`` see the global phase, which is not
-removed; the three fidelities are blind to it.
+removed; the three fidelities are blind to it. All raise TypeError or ValueError for what is not a
+pair of matrices of one size.
 """
 
 from torch import Tensor
+
+from photonic.checks import as_tensor
 
 
 def trace_fidelity(target: Tensor, realised: Tensor) -> Tensor:
@@ -19,6 +22,7 @@ def trace_fidelity(target: Tensor, realised: Tensor) -> Tensor:
 
     Source: Fang et al., Opt. Express 27, 14009 (2019).
     """
+    target, realised = _pair(target, realised, is_square=True)
     return (_overlap(target, realised) / target.shape[-1]).abs().square()
 
 
@@ -34,6 +38,7 @@ def normalised_fidelity(target: Tensor, realised: Tensor) -> Tensor:
 
     Source: Clements et al., Optica 3, 1460 (2016).
     """
+    target, realised = _pair(target, realised, is_square=True)
     power = realised.abs().square().sum(dim=(-2, -1))
     return _overlap(target, realised).abs().square() / (target.shape[-1] * power)
 
@@ -50,6 +55,7 @@ def amplitude_fidelity(target: Tensor, realised: Tensor) -> Tensor:
 
     Source: Taballione et al., arXiv:2203.01801 (2023).
     """
+    target, realised = _pair(target, realised, is_square=True)
     return (target.abs() * realised.abs()).sum(dim=(-2, -1)) / target.shape[-1]
 
 
@@ -67,6 +73,7 @@ def relative_error(target: Tensor, realised: Tensor) -> Tensor:
 
     Source: Bandyopadhyay et al., Optica 8, 1247 (2021), for a unitary.
     """
+    target, realised = _pair(target, realised)
     return _norm(realised - target) / _norm(target)
 
 
@@ -83,6 +90,24 @@ def matrix_distance(target: Tensor, realised: Tensor) -> Tensor:
     Source: Gu et al., L2ight, NeurIPS (2021); their code divides by the realised norm.
     """
     return relative_error(target, realised).square()
+
+
+def _pair(target: Tensor, realised: Tensor, *, is_square: bool = False) -> tuple[Tensor, Tensor]:
+    """Both matrices, checked; others would broadcast to a number without meaning.
+
+    Raises:
+        TypeError: if one does not hold numbers.
+        ValueError: if the target is no matrix, not square where it must be, or of another size.
+    """
+    target, realised = as_tensor("target", target), as_tensor("realised", realised)
+    shape = tuple(target.shape[-2:])
+    if len(shape) < 2 or (is_square and shape[0] != shape[1]):
+        expected = "(..., N, N)" if is_square else "(..., M, N)"
+        raise ValueError(f"`target` must have shape {expected}, got {tuple(target.shape)}")
+    if tuple(realised.shape[-2:]) != shape:
+        found = tuple(realised.shape)
+        raise ValueError(f"`realised` must be {shape[0]} x {shape[1]} as `target`, got {found}")
+    return target, realised
 
 
 def _overlap(target: Tensor, realised: Tensor) -> Tensor:

@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from photonic.checks import instance, real_dtype, whole_number
 from photonic.chip import Chip
 from photonic.driven import DrivenLayers, DrivenTiles, drive_layers, joint_meshes
 from photonic.mesh_errors import MeshErrors
 from photonic.mesh_optics import MeshState, attenuator_field, mesh_matrix
 from photonic.mesh_state import MESHES, Commands, nominal_commands, state_of_driven
 from photonic.phase_chain import settled_phases
-from photonic.program import Program, tile_matrices
+from photonic.program import Program, check_programs, tile_matrices
 from photonic.propagation import transfer_matrix
 
 # Shapes: R, C tiles of a layer, T tiles of several layers, S shifters of a mesh, r attenuators.
@@ -70,9 +71,11 @@ def realise(
         (out_features, in_features) real weight on the CPU.
 
     Raises:
+        TypeError: if an argument is not of its kind.
         ValueError: if the program has no name, a mesh is too large for the hardware or the drive
             cannot reach a phase.
     """
+    instance("program", program, Program)
     return realise_all([program], chip, shot, dtype=dtype)[0]
 
 
@@ -93,6 +96,10 @@ def realise_all(
     Returns:
         One (out_features, in_features) weight per program.
     """
+    programs = check_programs(programs)
+    instance("chip", chip, Chip)
+    shot = whole_number("shot", shot)
+    real_dtype("dtype", dtype)
     commands = [nominal_commands(program, chip.hardware) for program in programs]
     return realise_commands(programs, commands, chip, shot, dtype=dtype)
 

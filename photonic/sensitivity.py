@@ -14,9 +14,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from photonic.checks import instance, real_number
 from photonic.layer_moments import num_shifters, tile_chunks, tile_square_errors
 from photonic.mesh_state import MESHES
-from photonic.program import Program
+from photonic.program import Program, check_programs
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +116,8 @@ def layer_sensitivity(program: Program, phase_std: float = 0.0) -> Sensitivity:
     Raises:
         ValueError: if the noise is negative or not finite, or the weights are all zero.
     """
-    if not 0 <= phase_std < math.inf:
-        raise ValueError(f"`phase_std` must be finite and not negative, got {phase_std}")
+    instance("program", program, Program)
+    phase_std = real_number("phase_std", phase_std, 0.0)
     weight_norm = torch.linalg.norm(program.weight()).item()
     if weight_norm == 0:
         raise ValueError(f"the weights of {program.name!r} are zero, they have no relative error")
@@ -164,11 +165,12 @@ def network_sensitivity(
     Raises:
         ValueError: if the noise is negative or not finite, or the weights of a layer are all zero.
     """
-    layers = (
-        programs.items()
-        if isinstance(programs, Mapping)
-        else ((program.name, program) for program in programs)
-    )
+    if isinstance(programs, Mapping):
+        names, layers = tuple(programs), check_programs(tuple(programs.values()))
+    else:
+        layers = check_programs(programs)
+        names = tuple(layer.name for layer in layers)
     return tuple(
-        LayerSlope(name, layer_sensitivity(layer, phase_std).slope) for name, layer in layers
+        LayerSlope(name, layer_sensitivity(layer, phase_std).slope)
+        for name, layer in zip(names, layers, strict=True)
     )

@@ -8,6 +8,7 @@ MZI_EPS = 8  # 2 x 2 algebra; measured 2.2
 MESH_EPS = 16  # rebuild and propagation, largest entry; measured at most 10 for N <= 128
 LONG_PATH_EPS = 24  # near-degenerate triangle of 256 modes, paths of 509 blocks; measured 17.5
 WEIGHT_EPS = 64  # mapped weight, relative to its scale; the residual of LAPACK's SVD reaches 31
+PRINTED = 1e-3  # entry of a matrix rebuilt from one printed with 4 digits; measured below 3e-4
 UNITARITY_EPS = 64  # largest entry of U^H U - 1; measured at most 12
 
 # Predictions.

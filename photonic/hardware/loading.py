@@ -6,6 +6,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+from photonic.checks import instance
 from photonic.hardware.config import HardwareConfig, HardwareError, suggestion, validate
 from photonic.hardware.schema import bare_fields
 from photonic.hardware.strict_yaml import StrictYamlError, read_table
@@ -32,9 +33,11 @@ def load_hardware(name_or_path: str | Path) -> HardwareConfig:
     ``field: {file: table.csv, source: ...}`` with a path relative to the file; ``docs/chips.md``.
 
     Raises:
+        TypeError: if the argument is neither text nor a path.
         ValueError: if no preset has this name; the nearest one is named.
         HardwareError: if the file cannot be read or one of its fields is refused.
     """
+    instance("name_or_path", name_or_path, (str, Path))
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or text.endswith((".yaml", ".yml")) or "/" in text:
         path = Path(name_or_path)

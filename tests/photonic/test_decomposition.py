@@ -26,7 +26,15 @@ from tests.photonic.matrices import (
     rotation,
     signs,
 )
-from tests.tolerances import LONG_PATH_EPS, MESH_EPS, MZI_EPS, STANDARD_ERRORS
+from tests.tolerances import (
+    CLOSED_FORM_F64,
+    LONG_PATH_EPS,
+    MESH_EPS,
+    MZI_EPS,
+    PRINTED,
+    STANDARD_ERRORS,
+    UNITARITY_EPS,
+)
 
 EPS = torch.finfo(torch.float64).eps
 both_meshes = pytest.mark.parametrize("mesh", MESH_KINDS)
@@ -208,8 +216,40 @@ def test_columns_of_norm_one_that_are_not_orthogonal_are_refused():
 
 @pytest.mark.parametrize("tolerance", [-1e-3, math.nan])
 def test_tolerance_is_checked(tolerance):
-    with pytest.raises(ValueError, match="`tolerance` must not be negative"):
+    with pytest.raises(ValueError, match=r"`tolerance` must (not be negative|be finite)"):
         decompose(torch.eye(2), MeshLayout.clements(2), tolerance=tolerance)
+
+
+def printed(matrix: torch.Tensor, digits: int = 4) -> torch.Tensor:
+    """What is left of a matrix that was printed with a few digits."""
+    return torch.complex(matrix.real.round(decimals=digits), matrix.imag.round(decimals=digits))
+
+
+@both_meshes
+@given(num_modes=st.integers(1, 8), seed=st.integers(0, 2**32))
+def test_printed_unitary_is_projected_on_the_nearest(mesh, num_modes, seed):
+    exact = haar(num_modes, seed, 2)
+    rough, layout = printed(exact), MeshLayout(mesh, num_modes)
+    found = rebuild(layout, decompose(rough, layout, project=True))
+    # For the nearest unitary, U^H A is Hermitian and not negative.
+    hermitian = found.mH @ rough
+    assert_close(hermitian, hermitian.mH, UNITARITY_EPS)
+    assert (torch.linalg.eigvalsh(hermitian) > 0).all()
+    away = torch.linalg.matrix_norm(found - rough)
+    assert (away <= torch.linalg.matrix_norm(exact - rough) * (1 + CLOSED_FORM_F64)).all()
+    whole = rebuild(layout, decompose(exact, layout, project=True))
+    assert_close(whole, exact, UNITARITY_EPS)
+
+
+def test_refusal_of_a_printed_unitary_names_both_ways_out():
+    layout, rough = MeshLayout.clements(4), printed(haar(4, 0))
+    with pytest.raises(ValueError, match=r"above 1\.0e-10; `tolerance=` .* `project=True`"):
+        decompose(rough, layout)
+    by_tolerance = rebuild(layout, decompose(rough, layout, tolerance=1e-3))
+    away = (by_tolerance - rough).abs().max()
+    assert away <= PRINTED
+    with pytest.raises(ValueError, match="must not be singular: it has no nearest unitary"):
+        decompose(torch.ones(4, 4), layout, project=True)
 
 
 def test_tolerance_admits_single_precision():

@@ -208,13 +208,13 @@ def test_error_after_local_correction():
 
 
 def test_arguments_are_checked():
-    with pytest.raises(ValueError, match="`num_modes` must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="`num_modes` must be an integer >= 1, got 0"):
         expected_relative_error(0, 0.1)
     with pytest.raises(ValueError, match=r"`coupler_std` must not be negative, got -0\.1"):
         expected_trace_fidelity(4, 0.1, -0.1)
-    with pytest.raises(ValueError, match="`time_s` must not be negative, got nan"):
+    with pytest.raises(ValueError, match="`time_s` must be finite, got nan"):
         expected_drift_fidelity(4, 0.1, math.nan)
-    with pytest.raises(ValueError, match="`bits` must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="`bits` must be an integer >= 1, got 0"):
         quantisation_phase_std(0)
     with pytest.raises(ValueError, match="`full_scale` must be positive, got 0"):
         quantisation_phase_std(8, 0)

@@ -166,9 +166,21 @@ def test_wrong_targets_raise(target, message, layout):
         fit_unitary(target, layout)
 
 
+@pytest.mark.parametrize("layout", [MeshLayout.butterfly(4), MeshLayout.clements(4)])
+def test_printed_targets_are_projected_if_asked(layout):
+    rough = (fourier(4, 0) * 1e4).real.round() / 1e4 + 1j * (fourier(4, 0) * 1e4).imag.round() / 1e4
+    rough[0, 0] += 1e-4
+    with pytest.raises(ValueError, match="`project=True` takes the nearest unitary"):
+        fit_unitary(rough, layout)
+    fit = fit_unitary(rough, layout, project=True)
+    left, _, right = torch.linalg.svd(rough)
+    found = relative_error(left @ right, matrix(layout, fit.phases))
+    assert_close(fit.relative_error, found, MESH_EPS)
+
+
 @pytest.mark.parametrize("name", ["restarts", "max_evaluations"])
 def test_nothing_to_try_raises(name):
-    with pytest.raises(ValueError, match=f"`{name}` must be at least 1, got 0"):
+    with pytest.raises(ValueError, match=f"`{name}` must be an integer >= 1, got 0"):
         fit_unitary(torch.eye(4), MeshLayout.butterfly(4), **{name: 0})
 
 

@@ -106,7 +106,7 @@ def test_depth_belongs_to_rectangles():
     with pytest.raises(ValueError, match="`depth` belongs to rectangular meshes, not to 'reck'"):
         MeshLayout("reck", 4, 3)
     for depth in (None, -1, 2.0, True):
-        with pytest.raises(ValueError, match="`depth` of a rectangular mesh must be an integer"):
+        with pytest.raises(ValueError, match="`depth` must be an integer >= 0"):
             MeshLayout("rectangular", 4, depth)
 
 

@@ -68,11 +68,11 @@ def test_changes_that_cannot_reach_the_layer_raise(kind):
     photonic, weight = layer(kind), torch.zeros(7, 5, dtype=torch.float64)
     with pytest.raises(RuntimeError, match=r"in place only under torch\.no_grad"):
         photonic.weight.add_(1.0)
-    with pytest.raises(AttributeError, match="no setter"):
+    with pytest.raises(AttributeError, match="cannot be assigned"):
         photonic.weight = weight
-    with pytest.raises(KeyError, match="attribute 'weight' already exists"):
+    with pytest.raises(TypeError, match="cannot be assigned"):
         photonic.weight = nn.Parameter(weight)
-    with pytest.raises(AttributeError, match="no setter"):
+    with pytest.raises(AttributeError, match="cannot be assigned"):
         torch.func.functional_call(photonic, {"weight": weight}, weight[:, :5])
 
 
