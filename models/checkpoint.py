@@ -107,8 +107,13 @@ def load_checkpoint(
         linear: factory of the dense layers.
 
     Raises:
+        TypeError: if an argument is not of its kind.
         CheckpointError: if it does not exist, is damaged, or holds numbers that are not finite.
     """
+    if not isinstance(name_or_dir, str | Path):
+        raise TypeError(f"`name_or_dir` must be a name or a path, got {name_or_dir!r}")
+    if dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"`dtype` must be float32 or float64, got {dtype!r}")
     config_bytes, weights = _read(name_or_dir)
     try:
         config = CheckpointConfig.model_validate_json(config_bytes)

@@ -44,9 +44,9 @@ class Crystal:
     frac_coords: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        numbers = np.asarray(self.numbers)
-        lattice = np.asarray(self.lattice, dtype=np.float64)
-        frac_coords = np.asarray(self.frac_coords, dtype=np.float64)
+        numbers = _number_array("numbers", self.numbers)
+        lattice = _number_array("lattice", self.lattice).astype(np.float64)
+        frac_coords = _number_array("frac_coords", self.frac_coords).astype(np.float64)
         if numbers.ndim != 1 or numbers.size == 0:
             raise CrystalError(f"`numbers` must have shape (S,) with S > 0, got {numbers.shape}")
         if lattice.shape != (3, 3):
@@ -57,6 +57,8 @@ class Crystal:
             )
         if not (np.isfinite(lattice).all() and np.isfinite(frac_coords).all()):
             raise CrystalError("lattice and coordinates must be finite numbers")
+        if numbers.dtype.kind == "f" and not (numbers == np.floor(numbers)).all():
+            raise CrystalError("`numbers` must be whole atomic numbers")
         if numbers.min() < 1 or numbers.max() > MAX_ATOMIC_NUMBER:
             raise CrystalError(f"atomic numbers must lie in 1..{MAX_ATOMIC_NUMBER}")
         lengths = np.linalg.norm(lattice, axis=1)
@@ -93,8 +95,10 @@ class Crystal:
         """The crystal of a pymatgen structure.
 
         Raises:
-            CrystalError: if a site is partly occupied or holds no element.
+            CrystalError: if it is no structure, a site is partly occupied or holds no element.
         """
+        if not hasattr(structure, "lattice") or not hasattr(structure, "frac_coords"):
+            raise CrystalError(f"a periodic structure is needed, got {type(structure).__name__}")
         for index, site in enumerate(structure):
             if not site.is_ordered:
                 raise CrystalError(
@@ -113,3 +117,14 @@ class Crystal:
         from pymatgen.core import Structure
 
         return Structure(self.lattice, self.numbers.tolist(), self.frac_coords)
+
+
+def _number_array(name: str, values: object) -> NDArray[np.float64] | NDArray[np.int64]:
+    """Real numbers of an argument; text, truth values and imaginary parts are none."""
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged, or a tensor with a gradient
+        raise CrystalError(f"`{name}` must be an array of numbers: {error}") from None
+    if array.dtype.kind not in "iuf":
+        raise CrystalError(f"`{name}` must hold real numbers, got {type(values).__name__}")
+    return array

@@ -40,7 +40,7 @@ class SymmetryWarning(UserWarning):
 class GraphSettings(BaseModel):
     """How a crystal becomes a graph; stored in every checkpoint."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     num_neighbours: int = Field(default=25, ge=1, le=200)
     """k: every site receives from its k nearest neighbours and all that tie with the last."""
@@ -92,11 +92,18 @@ def build_graph(crystal: Crystal, settings: GraphSettings) -> CrystalGraph:
     from a symmetric place by just ``symprec``) may still be seen in two ways.
 
     Raises:
+        TypeError: if an argument is not of its class.
         CrystalError: if two atoms are nearer than 0.5 Angstrom, or the lattice cannot be reduced.
 
     Warns:
         SymmetryWarning: if sites are displaced by about ``symprec`` from those of a smaller cell.
     """
+    for name, value, kind in (
+        ("crystal", crystal, Crystal),
+        ("settings", settings, GraphSettings),
+    ):
+        if not isinstance(value, kind):
+            raise TypeError(f"`{name}` must be a {kind.__name__}, got {type(value).__name__}")
     cell = canonical_cell(
         crystal,
         symprec=settings.symprec,

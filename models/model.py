@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,8 +58,15 @@ class CrystalModel:
             label name to (len(structures),) values in ``label.unit``.
 
         Raises:
+            TypeError: if the structures are no sequence.
             CrystalError: naming the structure that cannot be used, as ``check_usable`` has it.
         """
+        is_one = isinstance(structures, str | Mapping | Crystal) or hasattr(structures, "lattice")
+        if is_one or not isinstance(structures, Iterable):
+            raise TypeError(
+                f"`structures` must be a sequence of structures, got {type(structures).__name__}; "
+                "put a single structure in a list"
+            )
         graphs = [self._graph(index, structure) for index, structure in enumerate(structures)]
         return self.to_physical(self.standardised(list(self.batches(graphs))))
 
@@ -126,6 +133,8 @@ class CrystalModel:
         for name, weight in weights.items():
             if name not in own:
                 raise ValueError(f"the network has no parameter {name!r}")
+            if not isinstance(weight, Tensor):
+                raise TypeError(f"`{name}` must be a tensor, got {type(weight).__name__}")
             if weight.shape != own[name].shape:
                 shape = tuple(own[name].shape)
                 raise ValueError(f"`{name}` must have shape {shape}, got {tuple(weight.shape)}")
@@ -139,6 +148,12 @@ class CrystalModel:
         }
 
     def to(self, dtype: torch.dtype) -> CrystalModel:
-        """The same model computing in ``dtype``; the weights are rounded, not retrained."""
+        """The same model computing in ``dtype``; the weights are rounded, not retrained.
+
+        Raises:
+            TypeError: if the dtype is neither float32 nor float64.
+        """
+        if dtype not in (torch.float32, torch.float64):
+            raise TypeError(f"`dtype` must be float32 or float64, got {dtype!r}")
         network = copy.deepcopy(self.network).to(dtype)
         return CrystalModel(network, self.graph_settings, self.labels, self.info)

@@ -24,7 +24,7 @@ QUATERNION_FRAMES: frozenset[Frame] = INVARIANT_FRAMES - {"gs_sp"}
 class NetworkConfig(BaseModel):
     """Size and kind of the network; stored in every checkpoint."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     width: int = Field(default=64, ge=1, le=1024)
     """d: features per site and per edge."""

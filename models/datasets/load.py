@@ -89,7 +89,7 @@ class Dataset:
         Raises:
             ValueError: if there is no such fold.
         """
-        if test_fold not in range(NUM_FOLDS):
+        if isinstance(test_fold, bool) or test_fold not in range(NUM_FOLDS):
             raise ValueError(f"`test_fold` must be 0 to {NUM_FOLDS - 1}, got {test_fold}")
         test = self.folds == test_fold
         validation = self.folds == (test_fold + 1) % NUM_FOLDS
@@ -109,9 +109,12 @@ def load_dataset(name: str) -> Dataset:
         name: one of ``dataset_names()``.
 
     Raises:
+        TypeError: if the name is no text.
         ValueError: if there is no such dataset; the message names the nearest one.
         DatasetError: if the file is damaged.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"`name` must be a name of dataset_names(), got {name!r}")
     if name not in _NUM_RECORDS:
         nearest = difflib.get_close_matches(name, _NUM_RECORDS, n=1, cutoff=0.5)
         hint = f"did you mean {nearest[0]!r}? " if nearest else ""

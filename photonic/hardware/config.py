@@ -5,6 +5,7 @@ import reprlib
 from itertools import pairwise
 from typing import Annotated, Any, Self
 
+import numpy as np
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from photonic.hardware.cost import CostFields
@@ -56,8 +57,8 @@ class HardwareConfig(CostFields, LinkFields, DriftFields, OpticsFields, DriveFie
 
     @model_validator(mode="before")
     @classmethod
-    def _accept_lists(cls, data: Any) -> Any:
-        # YAML and JSON know lists only; the strict fields are tuples.
+    def _accept_lists_and_numpy(cls, data: Any) -> Any:
+        # YAML and JSON know lists only; the strict fields are tuples of Python's numbers.
         if not isinstance(data, dict):
             return data
         return {key: _as_tuple(value) for key, value in data.items()}
@@ -113,7 +114,13 @@ class HardwareConfig(CostFields, LinkFields, DriftFields, OpticsFields, DriveFie
         return self
 
     def has(self, effect: Effect) -> bool:
-        """True if a figure of the effect is given."""
+        """True if a figure of the effect is given.
+
+        Raises:
+            HardwareError: if the effect is unknown.
+        """
+        if effect not in EFFECTS:
+            raise HardwareError(f"unknown effect {effect!r}{suggestion(effect, EFFECTS)}")
         defaults = type(self).model_fields
         return any(getattr(self, name) != defaults[name].default for name in EFFECTS[effect])
 
@@ -232,6 +239,8 @@ def validate(data: dict[str, Any], origin: str) -> HardwareConfig:
 
 
 def _as_tuple(value: Any) -> Any:
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
     return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
 
 

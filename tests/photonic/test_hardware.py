@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -121,6 +122,21 @@ def test_replace_validates_and_marks_the_source():
         base.replace(phase_noise_rad=-0.02)
     with pytest.raises(HardwareError, match=r"did you mean 'dac_bits'"):
         base.replace(dac_bit=8)
+
+
+def test_numbers_of_numpy_are_numbers():
+    trace = np.array([[0.0, 0.0], [60.0, 1.0]])
+    changed = load_hardware("ideal").replace(
+        dac_bits=np.int64(8), phase_noise_rad=np.float64(0.02), crosstalk_rows=trace
+    )
+    assert (changed.dac_bits, changed.phase_noise_rad) == (8, 0.02)
+    assert type(changed.dac_bits) is int
+    assert changed.crosstalk_rows == ((0.0, 0.0), (60.0, 1.0))
+    for name, bad in (("dac_bits", True), ("dac_bits", np.True_), ("insertion_loss_db", -0.1)):
+        with pytest.raises(HardwareError, match=f"field '{name}'"):
+            changed.replace(**{name: bad})
+    with pytest.raises(HardwareError, match="unknown effect 'coupled'; did you mean 'coupler'"):
+        changed.has("coupled")
 
 
 def test_a_config_is_frozen():
