@@ -23,6 +23,7 @@ from experiments.mapped import MappedModel
 from experiments.results import PER_CHIP
 from experiments.sensitivity import LayerSensitivity
 from photonic.calibration.recipe import Effort, Method
+from photonic.drive_laws.branch import Shortfall
 
 console = Console(markup=False, emoji=False)
 """Prints text as it is: units, names and paths in brackets or colons are no styles."""
@@ -75,6 +76,13 @@ def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]
         table.add_row(*row)
     console.print(title, style="italic")
     console.print(table)
+
+
+def print_shortfall(short: Shortfall | None) -> None:
+    """Which phases a clipped drive replaces; nothing if it reaches them all."""
+    if short is not None:
+        text = f"{short}; they take the nearest phases. First: {short.first}"
+        console.print(text, soft_wrap=True)
 
 
 def print_accuracy(table: Sequence[Accuracy]) -> None:

@@ -19,7 +19,13 @@ from experiments.bench.core import FULL, NUM_STEPS, QUICK, measure_core
 from experiments.bench.report import print_measurements, write_measurements
 from experiments.calibration import load_calibration
 from experiments.chips_run import ChipSetting, ChipStudy
-from experiments.console import console, print_accuracy, print_sensitivity, progress
+from experiments.console import (
+    console,
+    print_accuracy,
+    print_sensitivity,
+    print_shortfall,
+    progress,
+)
 from experiments.drift import HOURS, SCENARIO_RATE, Trace, drift_settings, drifting_hardware
 from experiments.evaluation import HeldOut, chip_predictions, digital_predictions, load_held_out
 from experiments.mapped import (
@@ -153,6 +159,7 @@ def sweep(
     kind, values = parse_noise(noise)
     mapped = load_mapped(directory)
     base = _with_effects(hardware or mapped.hardware, without, only)
+    print_shortfall(mapped.check_drive(base))
     settings = sweep_settings(base, kind, values)
     return _run_study(mapped, kind.axis, settings, num_chips, seed, out, base, limit)
 
@@ -191,6 +198,8 @@ def drift(
         chip, seed = stored.config.hardware, stored.config.seed
         num_chips = min(num_chips, stored.num_chips)
     base = drifting_hardware(chip, rate, trace)
+    if stored is None:
+        print_shortfall(mapped.check_drive(base))
     settings = drift_settings(base, parse_numbers(hours), stored)
     if rate is None and trace is None and not chip.has_drift:
         console.print(

@@ -19,7 +19,9 @@ from experiments.record import RunRecord
 from models.checkpoint import checkpoint_bytes, load_checkpoint
 from models.model import CrystalModel
 from photonic import Chip, HardwareConfig, Program, map_linear
-from photonic.driven import DrivenLayers, drive_layers
+from photonic.drive import has_short_drive
+from photonic.drive_laws.branch import Shortfall
+from photonic.driven import DrivenLayers, drive_layers, drive_shortfall
 from photonic.files import write_atomic
 from photonic.hardware import first_problem
 from photonic.mesh_state import Commands, check_fits, nominal_commands
@@ -90,6 +92,24 @@ class MappedModel:
         """By layer, what a controller asks for that knows the data sheet of a chip alone."""
         return {name: nominal_commands(p, hardware) for name, p in self.programs.items()}
 
+    def drive_shortfall(self, hardware: HardwareConfig) -> Shortfall | None:
+        """Phases of the data sheet's commands beyond the drive; None if it reaches them all."""
+        if not has_short_drive(hardware):
+            return None
+        asked = list(self.commands(hardware).values())
+        return drive_shortfall(list(self.programs.values()), asked, hardware)
+
+    def check_drive(self, hardware: HardwareConfig) -> Shortfall | None:
+        """The phases that become others because the drive is clipped; None if there are none.
+
+        Raises:
+            DriveLawError: if the drive does not reach a phase and is not to be clipped.
+        """
+        short = self.drive_shortfall(hardware)
+        if short is not None and not hardware.is_drive_clipped:
+            short.refuse()
+        return short
+
     def weights(
         self, chip: Chip, shot: int = 0, commands: Mapping[str, Commands] | None = None
     ) -> dict[str, Tensor]:
@@ -134,7 +154,8 @@ def map_model(
 
     Raises:
         ValueError: if a weight is not finite, a mesh is larger than the chip or of another wiring,
-            or there are more tiles than the chip holds and they are not time-multiplexed.
+            there are more tiles than the chip holds and they are not time-multiplexed, or the drive
+            does not reach a phase and is not to be clipped.
     """
     programs = {
         name: map_linear(layer.weight, settings.mesh, settings.tile, name, settings.order)
@@ -143,7 +164,9 @@ def map_model(
     for program in programs.values():
         check_fits(program, hardware)
     _check_tiles(sum(program.num_tiles for program in programs.values()), hardware, settings)
-    return MappedModel(model, programs, hardware, settings, record)
+    mapped = MappedModel(model, programs, hardware, settings, record)
+    mapped.check_drive(hardware)
+    return mapped
 
 
 def _check_tiles(num_tiles: int, hardware: HardwareConfig, settings: MappingSettings) -> None:

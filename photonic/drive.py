@@ -1,8 +1,9 @@
 """Drive laws: phase to voltage to converter code, and back.
 
 The heater law is phi = pi (V/v_pi)^2 or, with a quartic term, phi = p1 V^2 + p2 V^4, with the
-smallest V >= 0: the fields of the hardware decide. A command is never clipped: what the driver
-cannot reach raises. Rounding as an error of the weights is ``impairments.quantisation``.
+smallest V >= 0: the fields of the hardware decide. What the driver cannot reach raises here;
+``reached_phases`` clips it before. Rounding as an error of the weights is
+``impairments.quantisation``.
 """
 
 import numpy as np
@@ -10,9 +11,12 @@ import torch
 from numpy.typing import NDArray
 
 from photonic.conventions import wrap_phase
+from photonic.drive_laws.branch import HeaterSettings, fit_reach
 from photonic.hardware import HardwareConfig
 
 _Floats = NDArray[np.float64]
+_ROUNDING = 1e-12
+"""Relative excess of a voltage that rounding of the law makes of its limit."""
 
 
 def phase_to_voltage(phase: _Floats, hardware: HardwareConfig) -> _Floats:
@@ -42,12 +46,15 @@ def phase_to_voltage(phase: _Floats, hardware: HardwareConfig) -> _Floats:
         voltage = _known_v_pi(hardware) * np.sqrt(driven / np.pi)
     else:
         voltage = _quartic_voltage(driven, hardware)
-    if hardware.v_max_v is not None and voltage.size and voltage.max() > hardware.v_max_v:
+    limit = hardware.v_max_v
+    if limit is None or not voltage.size or voltage.max() <= limit:
+        return voltage
+    if voltage.max() > limit * (1 + _ROUNDING):
         raise ValueError(
             f"a phase needs {voltage.max():.4g} V, "
-            f"but {hardware.name!r} drives at most {hardware.v_max_v:.4g} V"
+            f"but {hardware.name!r} drives at most {limit:.4g} V"
         )
-    return voltage
+    return np.minimum(voltage, limit)
 
 
 def voltage_to_phase(voltage: _Floats, hardware: HardwareConfig) -> _Floats:
@@ -162,6 +169,48 @@ def full_scale_phase(hardware: HardwareConfig) -> float:
     return phase_full_scale(hardware)
 
 
+def drive_reach(hardware: HardwareConfig) -> float:
+    """Largest phase [rad] that the drive of a data sheet gives; inf if no limit is known.
+
+    The phase at ``v_max_v`` or at the peak of a quartic law, and the full scale of a phase-uniform
+    converter, whichever is least.
+    """
+    reach = np.inf
+    if hardware.has_drive_law:
+        peak_rad, peak_v = _peak(hardware)
+        reach = peak_rad
+        if hardware.v_max_v is not None and hardware.v_max_v < peak_v:
+            reach = float(voltage_to_phase(np.array(hardware.v_max_v), hardware))
+    if hardware.dac_bits is not None and hardware.dac_mode == "phase":
+        reach = min(reach, phase_full_scale(hardware))
+    return reach
+
+
+def has_short_drive(hardware: HardwareConfig) -> bool:
+    """True if there may be commands that the drive of a data sheet does not reach."""
+    reach = drive_reach(hardware)
+    return bool(np.isfinite(reach)) and (hardware.has_extended_drive or reach < 2 * np.pi)
+
+
+def reached_phases(phase: _Floats, hardware: HardwareConfig) -> HeaterSettings:
+    """The nearest phases that the drive of a data sheet gives, and what they miss.
+
+    Args:
+        phase: (...) [rad] commanded phase, reduced as in ``phase_to_voltage``.
+        hardware: gives law, limit and converter.
+
+    Returns:
+        Settings of shape (...); nearest modulo 2 pi, but not for commands that were solved for
+        crosstalk.
+
+    Raises:
+        ValueError: if a phase of an extended drive is negative: heaters cannot cool.
+    """
+    reach = np.zeros(()), np.array(drive_reach(hardware))
+    asked = drive_phase(phase, hardware)
+    return fit_reach(asked, reach, is_cyclic=not hardware.is_precompensated)
+
+
 def drive_phase(phase: _Floats, hardware: HardwareConfig) -> _Floats:
     """The phase that the heater is asked for.
 
@@ -200,7 +249,7 @@ def _quartic_law(hardware: HardwareConfig) -> tuple[float, float]:
 def _quartic_voltage(phase: _Floats, hardware: HardwareConfig) -> _Floats:
     """(...) [V] inverse of the quartic law on its rising branch."""
     quadratic, quartic = _quartic_law(hardware)
-    peak = -(quadratic**2) / (4 * quartic) if quartic < 0 else np.inf
+    peak = _peak(hardware)[0]
     if phase.size and phase.max() > peak:
         raise ValueError(
             f"a phase of {phase.max():.4g} rad is out of reach: "
@@ -209,6 +258,16 @@ def _quartic_voltage(phase: _Floats, hardware: HardwareConfig) -> _Floats:
     # At the peak itself the root is of zero, or of its rounding error.
     root = np.sqrt(np.maximum(quadratic**2 + 4 * quartic * phase, 0.0))
     return np.sqrt(2 * phase / (quadratic + root))
+
+
+def _peak(hardware: HardwareConfig) -> tuple[float, float]:
+    """Largest phase [rad] of the law and its voltage [V]; inf without a peak."""
+    if hardware.heater_quadratic_rad_per_v2 is None:
+        return np.inf, np.inf
+    quadratic, quartic = _quartic_law(hardware)
+    if quartic >= 0:
+        return np.inf, np.inf
+    return -(quadratic**2) / (4 * quartic), float(np.sqrt(quadratic / (-2 * quartic)))
 
 
 def _voltage_full_scale(hardware: HardwareConfig) -> float:

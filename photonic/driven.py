@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from photonic.chip import Meshes
+from photonic.drive import has_short_drive
+from photonic.drive_laws.branch import HeaterSettings, Shortfall, shortfall
 from photonic.hardware import HardwareConfig
 from photonic.impairments.loss import loss_gain
 from photonic.layout import MeshLayout
 from photonic.mesh_state import MESHES, Commands, mesh_layouts
-from photonic.phase_chain import driven_phase, warmed
+from photonic.phase_chain import driven_phase, missed_phases, warmed
 from photonic.program import Program, check_names
 
 # Shapes: R, C tiles of a layer, T tiles of several layers, S shifters of a mesh.
@@ -98,15 +101,20 @@ def drive_layers(
     Args:
         programs: layouts and names of the layers; their phases are not used.
         commands: what is asked for in each layer, from ``nominal_commands`` or a calibration.
-        hardware: converter, and whether the electronics make up for the mean loss.
+        hardware: limits of the drive and whether they clip, converter, and whether the electronics
+            make up for the mean loss.
 
     Returns:
         Differentiable with respect to the commands.
 
     Raises:
-        ValueError: if a layer has no name, two layers share one, or the drive cannot reach a phase.
+        ValueError: if a layer has no name, two layers share one, or the drive cannot reach a phase
+            and is not to be clipped.
     """
     check_names(programs)
+    short = drive_shortfall(programs, commands, hardware)
+    if short is not None and not hardware.is_drive_clipped:
+        short.refuse()
     scales = (
         command.scale * electronic_gain(program, hardware)
         for program, command in zip(programs, commands, strict=True)
@@ -125,6 +133,40 @@ def drive_layers(
         for layouts, numbers in members.items()
     )
     return DrivenLayers(tuple(programs), hardware, tuple(groups), tuple(scales))
+
+
+def drive_shortfall(
+    programs: Sequence[Program], commands: Sequence[Commands], hardware: HardwareConfig
+) -> Shortfall | None:
+    """Phases of all layers that the drive of the data sheet does not reach; None if it reaches all.
+
+    Args:
+        programs: names of the layers.
+        commands: what is asked for in each layer.
+        hardware: limits of the drive.
+    """
+    if not has_short_drive(hardware):
+        return None
+    parts = []
+    for program, command in zip(programs, commands, strict=True):
+        for mesh in MESHES:
+            phase = command.phases[mesh]
+            found = missed_phases(phase, hardware) or _reached(phase)
+            parts.append((found, partial(_shifter_name, program, mesh, phase.shape[-1])))
+    return shortfall(parts)
+
+
+def _reached(phase: Tensor) -> HeaterSettings:
+    """Settings of phases that are all within reach."""
+    heat = phase.detach().numpy()
+    nothing = np.broadcast_to(0.0, heat.shape)
+    return HeaterSettings(heat, nothing, heat, nothing, nothing)
+
+
+def _shifter_name(program: Program, mesh: str, size: int, place: int) -> str:
+    tile, shifter = divmod(place, size)
+    row, col = divmod(tile, program.grid_shape[1])
+    return f"layer {program.name!r}, tile {row},{col}, shifter {shifter} of {mesh}"
 
 
 def joint_meshes(programs: Sequence[Program]) -> dict[str, Meshes]:

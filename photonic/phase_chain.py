@@ -1,8 +1,8 @@
 """From commanded phases to the phases that light meets; differentiable.
 
-phi~ = Omega D(Gamma Q(phi)) + d: the converter rounds (Q), heaters differ (Gamma), failed shifters
-ignore both (D), heat spreads (Omega), and bias, drift and noise add (d). Rounding passes gradients
-straight through; everything else has its exact derivative.
+phi~ = Omega D(Gamma Q(phi)) + d: the drive ends and the converter rounds (Q), heaters differ
+(Gamma), failed shifters ignore both (D), heat spreads (Omega), and bias, drift and noise add (d).
+Limits and rounding pass gradients straight through; everything else has its exact derivative.
 
 Source: Gu et al., L2ight, NeurIPS 2021 (Phi -> Omega Gamma Q(Phi) + Phi_b).
 """
@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from torch import Tensor
 
+from photonic.drive import drive_reach, has_short_drive, reached_phases
+from photonic.drive_laws.branch import HeaterSettings, shortfall
 from photonic.hardware import HardwareConfig
 from photonic.impairments.crosstalk import (
     crosstalk_matrix,
@@ -58,15 +60,54 @@ def driven_phase(command: Tensor, hardware: HardwareConfig) -> Tensor:
 
     Args:
         command: (...) float64 [rad] commanded phases.
-        hardware: converter.
+        hardware: limits of the drive, and converter.
 
     Returns:
-        (...) [rad].
+        (...) [rad]; with ``is_drive_clipped`` the nearest ones where the drive ends.
 
     Raises:
-        ValueError: if the drive cannot reach a phase.
+        ValueError: if the drive cannot reach a phase and is not to be clipped.
     """
-    return command if hardware.dac_bits is None else _Quantise.apply(command, hardware)
+    reached = reached_phase(command, hardware)
+    return reached if hardware.dac_bits is None else _Quantise.apply(reached, hardware)
+
+
+def reached_phase(command: Tensor, hardware: HardwareConfig) -> Tensor:
+    """Commanded phases within the limits of the drive, before the converter.
+
+    Args:
+        command: (...) float64 [rad] commanded phases.
+        hardware: limits of the drive.
+
+    Returns:
+        (...) [rad]; ``command`` itself if the drive reaches all of it. The derivative is that of
+        the identity.
+
+    Raises:
+        ValueError: if the drive cannot reach a phase and is not to be clipped.
+    """
+    found = missed_phases(command, hardware)
+    short = found and shortfall([(found, lambda place: f"shifter {place} of these meshes")])
+    if not short:
+        return command
+    if not hardware.is_drive_clipped:
+        short.refuse()
+    return _Clip.apply(command, found)
+
+
+def missed_phases(command: Tensor, hardware: HardwareConfig) -> HeaterSettings | None:
+    """``reached_phases`` of commands; None without more work if the drive reaches all of them.
+
+    Args:
+        command: (...) float64 [rad] commanded phases.
+        hardware: limits of the drive.
+    """
+    if not has_short_drive(hardware):
+        return None
+    phase = command.detach().numpy()
+    if not phase.size or (phase.min() >= 0 and phase.max() <= drive_reach(hardware)):
+        return None
+    return reached_phases(phase, hardware)
 
 
 def phase_of_driven(
@@ -164,6 +205,19 @@ class _Quantise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, phase: Tensor, hardware: HardwareConfig) -> Tensor:
         return torch.from_numpy(quantise_phase(phase.detach().numpy(), hardware))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        return grad, None
+
+
+class _Clip(torch.autograd.Function):
+    """The nearest phases within reach, with the derivative of the identity."""
+
+    @staticmethod
+    def forward(ctx: Any, phase: Tensor, found: HeaterSettings) -> Tensor:
+        kept = phase.detach().numpy()
+        return torch.from_numpy(np.where(found.miss_rad > 0, found.heat_rad, kept))
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:

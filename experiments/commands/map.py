@@ -26,12 +26,19 @@ def map_command(
         bool,
         typer.Option("--time-multiplexed", help="Load more tiles than the chip holds in turns."),
     ] = False,
+    clip: Annotated[
+        bool,
+        typer.Option(
+            "--clip",
+            help="Take the nearest phase where the drive ends, here and in all that is made of it.",
+        ),
+    ] = False,
 ) -> None:
     """Map every dense layer of a checkpoint onto MZI meshes, and print what a crystal costs."""
     from pydantic import ValidationError
 
     from experiments import jobs
-    from experiments.console import console, print_programs
+    from experiments.console import console, print_programs, print_shortfall
     from experiments.cost_table import mapped_cost, print_cost
     from experiments.mapped import MappedModel, MappingSettings
     from photonic import load_hardware
@@ -48,10 +55,15 @@ def map_command(
         )
     except ValidationError as error:
         raise ValueError(first_problem(error)) from None
+    chip = load_hardware(hardware)
+    if clip:
+        chip = chip.replace(is_drive_clipped=True)
 
     def print_mapped(mapped: MappedModel) -> None:
         print_programs(mapped)
+        if chip.is_drive_clipped:
+            print_shortfall(mapped.check_drive(chip))
         print_cost(mapped_cost(mapped, jobs.held_out_crystals(mapped.model, SAMPLE).batches))
 
-    jobs.map_checkpoint(checkpoint, load_hardware(hardware), settings, out, print_mapped)
+    jobs.map_checkpoint(checkpoint, chip, settings, out, print_mapped)
     console.print(f"mapped model: {out}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from experiments.mapped import MappedModel
 from experiments.study.description import StudyDescription
@@ -12,6 +13,8 @@ from experiments.study.remedies import NO_REMEDY, check_remedy
 from experiments.study.sampling import Values, sample_points
 from photonic import Chip, HardwareConfig
 from photonic.calibration.recipe import Recipe
+from photonic.drive import drive_reach, has_short_drive
+from photonic.drive_laws.branch import Shortfall
 from photonic.impairments.crosstalk import crosstalk_matrix
 from photonic.mesh_state import check_fits
 
@@ -36,6 +39,46 @@ class Point:
         return ", ".join(f"{name} = {value}" for name, value in self.values.items())
 
 
+_CROSSTALK = (
+    *("crosstalk_law", "crosstalk", "heater_coupling", "column_pitch_um", "mode_pitch_um"),
+    "crosstalk_rows",
+)
+_MOST_SOLVED = 200
+"""Descriptions of crosstalk that commands are solved for in advance, 0.1 s each for the shipped
+network; the drives of further ones are checked when chips are evaluated."""
+
+
+class DriveChecks:
+    """Which phases the drives of points do not reach; equal drives and layouts share the work."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[Any, ...], Shortfall | None] = {}
+
+    def find(self, point: Point, mapped: MappedModel) -> Shortfall | None:
+        """Phases of a point beyond its drive; None if it reaches all of them."""
+        hardware = point.hardware
+        if not has_short_drive(hardware):
+            return None
+        key: tuple[Any, ...] = (mapped.settings, drive_reach(hardware))
+        if hardware.is_precompensated:
+            key += tuple(getattr(hardware, name) for name in _CROSSTALK)
+            if key not in self._found and len(self._found) >= _MOST_SOLVED:
+                return None
+        if key not in self._found:
+            self._found[key] = mapped.drive_shortfall(hardware)
+        return self._found[key]
+
+    def check(self, point: Point, mapped: MappedModel) -> None:
+        """Refuse a point whose drive does not reach its phases and is not to be clipped.
+
+        Raises:
+            ValueError: naming the first shifter.
+        """
+        short = self.find(point, mapped)
+        if short is not None and not point.hardware.is_drive_clipped:
+            short.refuse()
+
+
 def study_points(
     study: StudyDescription, base: HardwareConfig, inputs: Inputs | None
 ) -> list[Point]:
@@ -50,11 +93,14 @@ def study_points(
         ValueError: if a point is no possible chip or time; the message names its values.
     """
     points: list[Point] = []
+    drives = DriveChecks()
     for values in sample_points(study):
         try:
             point = _point(values, base, study)
             if inputs is not None:
-                _check_programs(point, inputs.mapped_as(values), study)
+                mapped = inputs.mapped_as(values)
+                _check_programs(point, mapped, study)
+                drives.check(point, mapped)
             points.append(point)
         except ValueError as error:
             shown = ", ".join(f"{name} = {value}" for name, value in values.items())

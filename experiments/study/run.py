@@ -11,7 +11,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from experiments.console import console, progress
+from experiments.console import console, print_shortfall, progress
 from experiments.jobs import command_line
 from experiments.lock import LOCK_FILE, locked
 from experiments.record import RunRecord
@@ -25,7 +25,7 @@ from experiments.study.evaluate import evaluate_digital, measured_block
 from experiments.study.inputs import Inputs, Source, load_inputs
 from experiments.study.labels import crystal_frame, point_coordinates
 from experiments.study.memory import MOST_CHIPS, MemoryNeed, measure_need
-from experiments.study.points import Point, study_points
+from experiments.study.points import DriveChecks, Point, study_points
 from experiments.study.progress import study_progress
 from experiments.study.reader import open_study
 from experiments.study.schedule import Schedule
@@ -40,6 +40,17 @@ MOST_NAMES = 20
 """Broken chunks that are named, at most."""
 TASKS_PER_PROCESS = 4
 """Fewest tasks of a process, or some would idle at the end of a study."""
+
+
+def print_clipped_points(points: list[Point], inputs: Inputs) -> None:
+    """Say at how many points a clipped drive replaces phases, and by how much at most."""
+    drives = DriveChecks()
+    found = [drives.find(point, inputs.mapped_as(point.values)) for point in points]
+    short = [shortfall for shortfall in found if shortfall is not None]
+    if short:
+        worst = max(short, key=lambda shortfall: shortfall.largest_rad)
+        console.print(f"{len(short)} of {len(points)} points clip the drive. At the worst:")
+        print_shortfall(worst)
 
 
 @dataclass(frozen=True)
@@ -91,6 +102,7 @@ class Study:
         mapped, name = inputs.mapped, description.hardware
         hardware = mapped.hardware if name is None else load_hardware(name)
         points = study_points(description, hardware, inputs)
+        print_clipped_points(points, inputs)
         return cls(description, source, inputs, hardware, points)
 
     @cached_property

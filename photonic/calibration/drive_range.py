@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from photonic.conventions import TWO_PI
-from photonic.drive import full_scale_phase, phase_full_scale
+from photonic.drive import drive_reach, full_scale_phase, phase_full_scale
 from photonic.hardware import HardwareConfig
 from photonic.impairments.quantisation import quantise_phase
 
@@ -26,11 +26,14 @@ class DriveRange:
         reach = phase_full_scale(hardware)
         if hardware.dac_bits is not None:
             reach = min(reach, full_scale_phase(hardware))
-        self.largest: float = math.nextafter(reach, 0.0)
-        """Largest command [rad]."""
         codes = 0 if hardware.dac_bits is None else 2**hardware.dac_bits - 1
         self.mean_step: float = reach / codes if codes else 0.0
         """Mean step of the converter [rad]; 0 for a continuous drive."""
+        limit = drive_reach(hardware)
+        if limit < reach and codes and hardware.dac_mode == "phase":
+            limit = math.floor(limit / self.mean_step) * self.mean_step
+        self.largest: float = math.nextafter(min(reach, limit), 0.0)
+        """Largest command [rad]."""
 
     def nearest(self, command: Tensor) -> Tensor:
         """Commands that the converter gives exactly, nearest to the given ones.

@@ -23,7 +23,7 @@ from photonic.chipfile.records import (
 )
 from photonic.chipfile.settings import LayerRequest, layer_settings
 from photonic.chipfile.words import CONVENTION, CONVENTION_TEXT, UNITS, drive_words
-from photonic.drive_laws.branch import Branch
+from photonic.drive_laws.branch import Branch, HeaterSettings, shortfall
 from photonic.drive_laws.law_set import LawSet, data_sheet_laws
 from photonic.drive_laws.records import LawRecord
 from photonic.hardware import HardwareConfig, first_problem
@@ -54,7 +54,8 @@ class ExportOptions:
     present: ChipExport | None = None
     """Present settings, to take the nearest branch; None takes the branch of lowest power."""
     is_clipped: bool = False
-    """Take the nearest reachable phase where a phase is out of reach."""
+    """Take the nearest reachable phase where a phase is out of reach, as hardware with
+    ``is_drive_clipped`` always does."""
     calibrated: CalibratedChip | None = None
     """Heater phases of a calibration, in place of those of the data sheet."""
 
@@ -109,11 +110,14 @@ def build_export(
     )
     if len(channels.module) != total:
         raise ValueError(f"the channel map is for {len(channels.module)} shifters, not {total}")
-    layers = [
+    found = [
         _layer(program, grid, hardware, laws, channels, options)
         for program, grid in zip(programs, grids, strict=True)
     ]
-    return ChipExport(header, tuple(layers))
+    short = shortfall((heater, layer.name_of) for layer, heater in found)
+    if short is not None and not header.is_clipped:
+        short.refuse()
+    return ChipExport(header, tuple(layer for layer, _ in found))
 
 
 def matrix_sha256(weight: Tensor) -> str:
@@ -148,7 +152,7 @@ def _layer(
     laws: LawSet | None,
     channels: ChannelMap,
     options: ExportOptions,
-) -> LayerSettings:
+) -> tuple[LayerSettings, HeaterSettings]:
     part = slice(grid.first_id, grid.first_id + grid.num_shifters)
     known, present = options.calibrated, None
     if options.present is not None:
@@ -160,7 +164,6 @@ def _layer(
         module=channels.module[part],
         channel=channels.channel[part],
         present=None if present is None else present[program.name],
-        is_clipped=options.is_clipped,
         commands=None if known is None else known.commands[program.name],
         chip=None if known is None else known.chip,
     )
@@ -211,7 +214,7 @@ def _header(hardware: HardwareConfig, origin: Origin, options: ExportOptions, to
                 "hardware": hardware.model_dump(),
                 "drive": drive_words(hardware).model_dump(),
                 "branch": options.branch,
-                "is_clipped": options.is_clipped,
+                "is_clipped": options.is_clipped or hardware.is_drive_clipped,
                 "chip": None if known is None else _drawn(known).model_dump(),
                 "num_shifters": total,
             }

@@ -18,8 +18,6 @@ from photonic.chipfile.layer import (
     LayerSettings,
     join_tiles,
     mesh_sizes,
-    shifter_name,
-    shifter_table,
     split_tiles,
 )
 from photonic.chipfile.records import LayerGrid
@@ -53,23 +51,22 @@ class LayerRequest:
     """(K,) channels."""
     present: Floats | None = None
     """(K,) [rad] present heater phases, for the nearest branch."""
-    is_clipped: bool = False
-    """Phases out of reach become the nearest ones."""
     commands: Commands | None = None
     """Heater phases of a calibration, in place of those of the data sheet."""
     chip: Chip | None = None
     """Device of that calibration, whose failed shifters are known."""
 
 
-def layer_settings(request: LayerRequest, grid: LayerGrid) -> LayerSettings:
-    """Settings of all shifters of a layer.
+def layer_settings(request: LayerRequest, grid: LayerGrid) -> tuple[LayerSettings, HeaterSettings]:
+    """Settings of all shifters of a layer, and what their heater phases miss.
+
+    Phases out of reach become the nearest ones; whether that is allowed is up to the caller.
 
     Without compensation of crosstalk a heater is driven for (phase - bias) modulo 2 pi, on the
     branch that is asked for; with it, for Omega^-1 (phase - bias + 2 pi m), which is not reduced.
 
     Raises:
         ValueError: if a mesh is too large or crosstalk cannot be compensated.
-        DriveLawError: naming the first shifter whose phase no allowed drive reaches.
     """
     hardware, laws = request.hardware, request.laws
     heater = _heater_settings(request, grid)
@@ -87,7 +84,7 @@ def layer_settings(request: LayerRequest, grid: LayerGrid) -> LayerSettings:
     drive_v, drive_ma, power_mw = _electric(
         laws, drive, np.where(status == DEAD, 0, heat), hardware
     )
-    return LayerSettings(
+    settings = LayerSettings(
         grid=grid,
         laws=laws,
         phase_rad=phase,
@@ -101,6 +98,7 @@ def layer_settings(request: LayerRequest, grid: LayerGrid) -> LayerSettings:
         status=status,
         clipped=grid.first_id + np.flatnonzero(heater.miss_rad),
     )
+    return settings, heater
 
 
 def optical_phase(grid: LayerGrid, heat: Floats, bias: Floats, hardware: HardwareConfig) -> Floats:
@@ -134,25 +132,19 @@ def reach_of(laws: LawSet | None, hardware: HardwareConfig, size: int) -> tuple[
 def _heater_settings(request: LayerRequest, grid: LayerGrid) -> HeaterSettings:
     hardware, laws, program = request.hardware, request.laws, request.program
     reach = reach_of(laws, hardware, grid.num_shifters)
-    slots = shifter_table(program.u_layout, program.v_layout)
-
-    def name_of(place: int) -> str:
-        return shifter_name(grid, slots, place)
-
+    is_cyclic = not hardware.is_precompensated
     if request.commands is not None:
         heat = drive_phase(_flat(request.commands.phases), hardware)
-        return fit_reach(heat, reach, name_of, is_clipped=request.is_clipped, is_cyclic=False)
+        return fit_reach(heat, reach, is_cyclic=is_cyclic)
     targets = _flat(target_phases(program))
     if laws is not None and laws.bias_rad.any():
         targets = _wrapped(targets - laws.bias_rad)
-    if not hardware.is_precompensated:
+    if is_cyclic:
         nominal_commands(program, hardware)  # refuses a mesh that is too large
-        return choose_heat(
-            targets, reach, name_of, present=request.present, is_clipped=request.is_clipped
-        )
+        return choose_heat(targets, reach, present=request.present)
     by_mesh = {k: torch.from_numpy(part) for k, part in split_tiles(grid, targets).items()}
     heat = _flat(nominal_commands(program, hardware, by_mesh).phases)
-    return fit_reach(heat, reach, name_of, is_clipped=request.is_clipped, is_cyclic=False)
+    return fit_reach(heat, reach, is_cyclic=is_cyclic)
 
 
 def _electric(

@@ -22,6 +22,7 @@ from photonic.cost.tile import (
 from photonic.cost.timing import working_time_us
 from photonic.hardware import HardwareConfig
 from photonic.mesh_state import Commands, check_fits, nominal_commands
+from photonic.phase_chain import reached_phase
 from photonic.program import Program
 
 
@@ -164,7 +165,10 @@ def _heaters(
         return None
     if commands is None:
         commands = nominal_commands(program, hardware)
-    return tuple(heater_power_mw(commands.phases, hardware.p_pi_mw).flatten().tolist())
+    phases = commands.phases
+    if hardware.is_drive_clipped:
+        phases = {mesh: reached_phase(phase, hardware) for mesh, phase in phases.items()}
+    return tuple(heater_power_mw(phases, hardware.p_pi_mw).flatten().tolist())
 
 
 def _layer_cost(

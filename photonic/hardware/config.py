@@ -166,7 +166,7 @@ class HardwareConfig(CostFields, LinkFields, DriftFields, OpticsFields, DriveFie
 
     @property
     def is_ideal(self) -> bool:
-        """True if no effect is on: drive and cost figures alone change nothing."""
+        """True if no effect is on: cost figures and a drive that reaches all phases change none."""
         return not any(map(self.has, EFFECTS))
 
     def without(self, *effects: Effect) -> Self:

@@ -29,6 +29,9 @@ class DriveFields(BaseModel):
     is_drive_extended: bool = False
     """The drive reaches two turns and commands are not wrapped; always so with crosstalk
     compensation."""
+    is_drive_clipped: bool = False
+    """Phases that the drive cannot reach become the nearest that it gives; without it they are
+    refused."""
 
     gamma_spread: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
     """Relative std of the drive coefficient before truncation at 2 sigma; Gu et al., L2ight,

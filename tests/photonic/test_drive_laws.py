@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from photonic.drive import phase_to_voltage, voltage_to_phase
 from photonic.drive_laws import DriveLawError, LawRecord, LawSet, choose_heat, load_laws
-from photonic.drive_laws.branch import turn_distance
+from photonic.drive_laws.branch import shortfall, turn_distance
 from photonic.drive_laws.law_set import data_sheet_laws
 from photonic.drive_laws.records import LAW_NAMES
 from photonic.hardware import load_hardware
@@ -77,7 +77,7 @@ def name_of(place: int) -> str:
 def test_the_drive_gives_the_phase_modulo_a_turn(record, phase):
     laws = LawSet.of([record], 0, 1)
     low, high = laws.limits
-    heat = choose_heat(np.array([phase]) - laws.bias_rad, laws.reach(), name_of).heat_rad
+    heat = choose_heat(np.array([phase]) - laws.bias_rad, laws.reach()).heat_rad
     drive = laws.drive(heat)
     assert low[0] <= drive[0] <= high[0]
     met = laws.heat(drive) + laws.bias_rad
@@ -91,8 +91,8 @@ def test_the_nearest_branch_is_no_farther_than_any_other(record, phase, present)
     laws = LawSet.of([record], 0, 1)
     (low,), (high,) = laws.reach()
     target = np.array([phase]) - laws.bias_rad
-    lowest = choose_heat(target, laws.reach(), name_of).heat_rad[0]
-    nearest = choose_heat(target, laws.reach(), name_of, present=np.array([present])).heat_rad[0]
+    lowest = choose_heat(target, laws.reach()).heat_rad[0]
+    nearest = choose_heat(target, laws.reach(), present=np.array([present])).heat_rad[0]
     others = lowest + TURN * np.arange(8)
     others = others[others <= high]
     assert low <= lowest <= nearest <= high + TIE_RAD
@@ -164,12 +164,20 @@ def test_the_data_sheet_law_is_that_of_the_simulator(name):
 def test_unreachable_phases_name_the_shifter_or_go_to_the_nearest():
     laws = LawSet.of([LawRecord(law="voltage", p1=1.0, max_drive=2.0)], 0, 4)
     phase = np.array([1.0, 4.1, 6.2, 3.0])
-    with pytest.raises(DriveLawError, match=r"shifter 1: no allowed drive gives 4\.1 rad.*1 more"):
-        choose_heat(phase, laws.reach(), name_of)
-    found = choose_heat(phase, laws.reach(), name_of, is_clipped=True)
+    found = choose_heat(phase, laws.reach())
+    short = shortfall([(found, name_of)])
+    assert (short.num_missed, short.num_shifters) == (2, 4)
+    assert short.largest_rad == pytest.approx(0.1)
+    message = (
+        r"shifter 1: no allowed drive gives 4\.1 rad; its heater reaches 0 to 4 rad \(2 of 4 "
+        r"shifters are out of reach of their drive, by up to 0\.1 rad\)"
+    )
+    with pytest.raises(DriveLawError, match=message):
+        short.refuse()
     # 6.2 is nearer to 0 (0.083) than to 4.
     assert found.heat_rad.tolist() == [1.0, 4.0, 0.0, 3.0]
     assert found.miss_rad.tolist() == pytest.approx([0.0, 0.1, TURN - 6.2, 0.0])
+    assert shortfall([(choose_heat(phase[:1], (np.zeros(1), np.full(1, 4.0))), name_of)]) is None
 
 
 @pytest.mark.parametrize(

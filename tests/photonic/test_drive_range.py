@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photonic.calibration.drive_range import DriveRange
+from photonic.drive import drive_reach
 from photonic.hardware import load_hardware
 from photonic.impairments.quantisation import quantise_phase
+from photonic.phase_chain import driven_phase
 from tests.tolerances import FINE_STEP, STEP_SLACK
 
 TURN = 2 * math.pi
@@ -19,6 +21,8 @@ DRIVES = {
     "one turn": IDEAL.replace(dac_bits=8),
     "two turns": IDEAL.replace(dac_bits=8, crosstalk=0.005, is_crosstalk_compensated=True),
     "voltage": IDEAL.replace(dac_bits=12, dac_mode="voltage", v_pi_v=4.36, v_max_v=12.0),
+    "weak": IDEAL.replace(v_max_v=5.0),
+    "weak, phase codes": IDEAL.replace(dac_bits=8, v_max_v=5.0),
     "short": IDEAL.replace(dac_bits=12, dac_mode="voltage", v_pi_v=4.36, v_max_v=5.5),
 }
 drives = pytest.mark.parametrize("hardware", DRIVES.values(), ids=DRIVES.keys())
@@ -80,6 +84,15 @@ def test_half_a_turn_away(name, value):
     drive = DriveRange(DRIVES[name])
     away = drive.half_turn_from(of(value)).item()
     assert abs(abs(away - value) - math.pi) <= step_near(DRIVES[name], away) + STEP_SLACK
+
+
+@pytest.mark.parametrize("name", ["weak", "weak, phase codes"])
+def test_a_weak_driver_ends_where_its_law_does(name):
+    hardware = DRIVES[name]
+    drive = DriveRange(hardware)
+    assert 0 < drive_reach(hardware) - drive.largest <= drive.mean_step + STEP_SLACK
+    command = drive.nearest(of(6.0))
+    assert abs(driven_phase(command, hardware) - command).item() <= STEP_SLACK
 
 
 def test_a_short_drive_moves_to_its_farther_end():
