@@ -187,7 +187,7 @@ def _grids(programs: Sequence[Program], known: CalibratedChip | None) -> list[La
                     "tile_cols": tile_cols,
                     "u_layout": program.u_layout.to_dict(),
                     "v_layout": program.v_layout.to_dict(),
-                    "scale": scale.tolist(),
+                    "scale": (scale + 0.0).tolist(),
                     "source_matrix_sha256": matrix_sha256(program.weight()),
                 }
             )

@@ -61,6 +61,12 @@ class LayerSettings:
     clipped: NDArray[np.int64]
     """Ids whose phase was out of reach."""
 
+    def __post_init__(self) -> None:
+        # No file of any format says -0.0, which some readers take for a negative phase.
+        for name in ("phase_rad", "phase_cmd_rad", "drive_v", "drive_ma", "power_mw"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, getattr(self, name) + 0.0)
+
     @property
     def name(self) -> str:
         """Name of the layer."""

@@ -55,7 +55,8 @@ class LawGroup:
 
         def numbers(name: str, missing: float) -> Floats:
             value = getattr(record, name)
-            array = np.array(missing if value is None else value, dtype=np.float64)
+            # -0.0 becomes 0.0, as everywhere in the files of a chip.
+            array = np.array(missing if value is None else value, dtype=np.float64) + 0.0
             return np.broadcast_to(array, size).copy()
 
         if record.law == "table":
@@ -193,7 +194,7 @@ def _table(record: LawRecord, name: str, size: int) -> Floats:
         raise DriveLawError(f"`{name}` of a table: every id needs as many points")
     if isinstance(value[0], list) and (record.ids is None or len(rows) != size):
         raise DriveLawError(f"`{name}` of a table: one list per id is needed, got {len(rows)}")
-    return np.array(rows, dtype=np.float64)
+    return np.array(rows, dtype=np.float64) + 0.0
 
 
 def _compact(array: Floats) -> float | list[float]:

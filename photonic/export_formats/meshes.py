@@ -99,6 +99,7 @@ def _tile_entry(program: Program, tile: tuple[int, int]) -> dict[str, Any]:
     return {
         "tile_row": tile[0],
         "tile_col": tile[1],
-        "scale": program.scale[tile].item(),
-        "attenuation": program.attenuation[tile].tolist(),
+        # -0.0 becomes 0.0.
+        "scale": program.scale[tile].item() + 0.0,
+        "attenuation": (program.attenuation[tile] + 0.0).tolist(),
     }

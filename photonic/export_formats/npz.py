@@ -42,14 +42,14 @@ def npz_bytes(programs: Sequence[Program]) -> bytes:
     arrays = {_LAYERS: np.frombuffer(metadata, dtype=np.uint8)}
     for program in programs:
         for name, tensor in program.to_tensors().items():
-            arrays[f"{program.name}/{name}"] = tensor.numpy()
+            arrays[f"{program.name}/{name}"] = tensor.numpy() + 0.0  # -0.0 becomes 0.0
     data = io.BytesIO()
     np.savez(data, allow_pickle=False, **arrays)
     return data.getvalue()
 
 
 def read_npz(path: str | Path) -> dict[str, Program]:
-    """Programs of an archive that ``npz_bytes`` made, by name, bit by bit.
+    """Programs of an archive that ``npz_bytes`` made, by name, bit by bit but for the sign of 0.
 
     No array is larger than the file: compressed archives, objects and headers that claim more than
     is there are refused before memory is taken.

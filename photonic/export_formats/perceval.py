@@ -79,7 +79,8 @@ def circuit_text(layout: MeshLayout, phases: MeshPhases) -> str:
         ValueError: if the layout couples distant modes or the phases are not of a single mesh.
     """
     _check_neighbours(layout)
-    wrapped = (wrap_phase(part) for part in (phases.theta, phases.phi, phases.output_phase))
+    # -0.0 becomes 0.0.
+    wrapped = (wrap_phase(part) + 0.0 for part in (phases.theta, phases.phi, phases.output_phase))
     settings = single_mesh(layout, *wrapped)
     parts = [varint_field(_MODES, layout.num_modes)]
     couplers = [

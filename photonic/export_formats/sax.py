@@ -80,7 +80,7 @@ def _pair_lines(netlist: Mapping[str, Mapping[str, str]], key: str) -> Iterator[
 
 def _number(value: float) -> str:
     """Shortest text that reads back bit by bit; YAML 1.1 takes 1e-05 for a word, 1.0e-05 not."""
-    text = repr(value)
+    text = repr(value + 0.0)  # -0.0 becomes 0.0
     if not math.isfinite(value):
         raise ValueError(f"{text} is not a setting")
     mantissa, _, exponent = text.partition("e")

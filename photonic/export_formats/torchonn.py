@@ -41,7 +41,7 @@ def torchonn_files(
     for program in programs:
         bias = (biases or {}).get(program.name)
         state = torchonn_from_program(program, bias, algorithm=algorithm)
-        tensors |= {f"{program.name}.{name}": tensor for name, tensor in state.items()}
+        tensors |= {f"{program.name}.{name}": _positive_zeros(t) for name, t in state.items()}
         arguments = {
             "in_features": program.in_features,
             "out_features": program.out_features,
@@ -51,3 +51,8 @@ def torchonn_files(
         }
         layers.append({"name": program.name} | arguments)
     yield STATE_FILE, save(tensors, {"layers": json.dumps(layers)})
+
+
+def _positive_zeros(tensor: Tensor) -> Tensor:
+    """The same numbers, 0.0 in place of -0.0."""
+    return tensor + 0.0 if tensor.is_floating_point() else tensor

@@ -239,9 +239,12 @@ def validate(data: dict[str, Any], origin: str) -> HardwareConfig:
 
 
 def _as_tuple(value: Any) -> Any:
+    """Plain numbers and tuples of numpy's and of lists; -0.0, which no file says, is 0.0."""
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
-    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
+    if isinstance(value, float):
+        return value + 0.0
+    return tuple(map(_as_tuple, value)) if isinstance(value, list | tuple) else value
 
 
 def first_problem(error: ValidationError) -> str:

@@ -1,9 +1,13 @@
 """Settings in the files of drivers and other programs, by the names of ``--format``."""
 
 import csv
+import dataclasses
+import json
+import re
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 
 from photonic.channel_map import ChannelMap
@@ -16,8 +20,9 @@ from photonic.chipfile import (
     write_format,
 )
 from photonic.drive_laws import LawRecord
-from photonic.export_formats import read_channel_table, read_npz
+from photonic.export_formats import read_channel_table, read_circuit_text, read_npz
 from photonic.hardware import load_hardware
+from photonic.phases import MeshPhases
 from tests.photonic.chips import mapped, network
 
 LAB = load_hardware("soi_lab_good")
@@ -113,3 +118,60 @@ def test_laws_of_the_current_drive_currents(tmp_path):
     out = write_format(export, tmp_path / "ni", "nidaqmx", options)
     volts = read_channel_table((out / "channels.csv").read_text())
     assert volts["module0/ao7"] == export.column("drive_v")[7]
+
+
+def with_negative_zeros(program, has_more):
+    """The program with every zero, and a fifth of all numbers too, as -0.0."""
+
+    def negated(tensor):
+        changed = torch.where(tensor == 0, -0.0, tensor)
+        if has_more:
+            changed.view(-1)[::5] = -0.0
+        return changed
+
+    meshes = {
+        name: MeshPhases(
+            *(negated(getattr(getattr(program, name), f)) for f in ("theta", "phi", "output_phase"))
+        )
+        for name in "uv"
+    }
+    return dataclasses.replace(program, attenuation=negated(program.attenuation), **meshes)
+
+
+def negative_zeros(path):
+    """Places in a file that say -0.0, of text or of arrays."""
+    if path.suffix == ".h5":
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(path) as file:
+            arrays = {name: np.asarray(data) for name, data in file.items()}
+    elif path.suffix == ".npz":
+        arrays = dict(np.load(path))
+    elif path.suffix == ".safetensors":
+        arrays = safetensors.numpy.load_file(path)
+    elif path.name.endswith(".pcvl.json"):
+        layout = mapped(4, 4, 4, "x").u_layout
+        phases = read_circuit_text(json.loads(path.read_text()), layout)
+        arrays = {name: getattr(phases, name).numpy() for name in ("theta", "phi", "output_phase")}
+    else:
+        return re.findall(r".*(?<!\w)-0\.0+(?!\d).*", path.read_text())
+    return [
+        name
+        for name, array in arrays.items()
+        if array.dtype.kind == "f" and (np.signbit(array) & (array == 0)).any()
+    ]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_file_says_minus_zero(tmp_path, name):
+    # Meshes of torchonn are real, which other phases would break.
+    programs = [with_negative_zeros(mapped(8, 8, 4, "layer"), has_more=name != "torchonn")]
+    total = programs[0].num_phase_shifters
+    law = LawRecord(law="voltage", p0=-0.0, p1=0.2, p2=-0.0, resistance_ohm=400.0)
+    hardware = LAB.replace(dac_bits=None, coupler_offset_rad=-0.0)
+    options = ExportOptions(laws=[law], channels=ChannelMap.packed(total, 8))
+    out = write_format(build_export(programs, hardware, options=options), tmp_path / "out", name)
+    for path in out.iterdir():
+        assert negative_zeros(path) == [], path.name
+    if name == "npz":
+        read = read_npz(out / "programs.npz")["layer"]
+        assert torch.equal(read.u.theta, programs[0].u.theta)
