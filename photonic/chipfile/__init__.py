@@ -27,7 +27,7 @@ from photonic.chipfile.layer import ChipExport, LayerSettings
 from photonic.chipfile.reader import manifest_sha256, read_export
 from photonic.chipfile.rebuild import SOURCES, Source, commands_of, drawn_chip, rebuild_weights
 from photonic.chipfile.records import ChipFileError
-from photonic.chipfile.verify import Verification, verify_export
+from photonic.chipfile.verify import Verification, checked_export, verify_export
 from photonic.chipfile.writer import export_program, write_export
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "Verification",
     "build_export",
     "check_physics",
+    "checked_export",
     "clipping_loss",
     "commands_of",
     "diff_exports",

@@ -7,12 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 from torch import Tensor
 
 from photonic.channel_map import ChannelMap
 from photonic.chip import Chip
+from photonic.chipfile.inputs import channels_sha256, laws_sha256
 from photonic.chipfile.layer import ChipExport, LayerSettings
+from photonic.chipfile.rebuild import weights_on_chip
 from photonic.chipfile.records import (
     BUNDLE_SCHEMA,
     SCHEMA_VERSION,
@@ -73,6 +76,9 @@ class Origin:
     """Anything JSON holds; ``version`` and ``commit`` become ``created_by``."""
     checkpoint_sha256: Mapping[str, str] | None = None
     """Hash of each file of the checkpoint."""
+    weights: Mapping[str, Tensor] | None = None
+    """By layer, the (out_features, in_features) weights that were mapped; None takes those that
+    the programs give back within rounding."""
 
 
 def build_export(
@@ -98,9 +104,8 @@ def build_export(
         ChipFileError: if the provenance is not JSON.
     """
     _check(programs, hardware, options)
-    grids = _grids(programs, options.calibrated)
+    grids = _grids(programs, options.calibrated, origin.weights)
     total = sum(grid.num_shifters for grid in grids)
-    header = _header(hardware, origin, options, total)
     if options.laws is None:
         laws = data_sheet_laws(hardware, 0, total)
     else:
@@ -115,9 +120,10 @@ def build_export(
         for program, grid in zip(programs, grids, strict=True)
     ]
     short = shortfall((heater, layer.name_of) for layer, heater in found)
-    if short is not None and not header.is_clipped:
+    if short is not None and not (options.is_clipped or hardware.is_drive_clipped):
         short.refuse()
-    return ChipExport(header, tuple(layer for layer, _ in found))
+    layers = tuple(layer for layer, _ in found)
+    return ChipExport(_header(hardware, origin, options, layers), layers)
 
 
 def matrix_sha256(weight: Tensor) -> str:
@@ -170,9 +176,14 @@ def _layer(
     return layer_settings(request, grid)
 
 
-def _grids(programs: Sequence[Program], known: CalibratedChip | None) -> list[LayerGrid]:
+def _grids(
+    programs: Sequence[Program],
+    known: CalibratedChip | None,
+    weights: Mapping[str, Tensor] | None,
+) -> list[LayerGrid]:
     grids, first_id = [], 0
     for program in programs:
+        weight = program.weight() if weights is None else weights[program.name]
         tile_rows, tile_cols = program.grid_shape
         scale = program.scale if known is None else known.commands[program.name].scale
         grids.append(
@@ -188,7 +199,7 @@ def _grids(programs: Sequence[Program], known: CalibratedChip | None) -> list[La
                     "u_layout": program.u_layout.to_dict(),
                     "v_layout": program.v_layout.to_dict(),
                     "scale": (scale + 0.0).tolist(),
-                    "source_matrix_sha256": matrix_sha256(program.weight()),
+                    "source_matrix_sha256": matrix_sha256(weight),
                 }
             )
         )
@@ -196,7 +207,12 @@ def _grids(programs: Sequence[Program], known: CalibratedChip | None) -> list[La
     return grids
 
 
-def _header(hardware: HardwareConfig, origin: Origin, options: ExportOptions, total: int) -> Header:
+def _header(
+    hardware: HardwareConfig,
+    origin: Origin,
+    options: ExportOptions,
+    layers: Sequence[LayerSettings],
+) -> Header:
     rest = dict(origin.provenance)
     creator = {key: rest.pop(key, None) for key in ("version", "commit")}
     known, hashes = options.calibrated, origin.checkpoint_sha256
@@ -208,20 +224,26 @@ def _header(hardware: HardwareConfig, origin: Origin, options: ExportOptions, to
                 "created_by": {"program": "lightframe", **creator},
                 "provenance": rest,
                 "checkpoint_sha256": None if hashes is None else dict(hashes),
+                "laws_sha256": laws_sha256(layers, hardware),
+                "channels_sha256": channels_sha256(layers),
                 "convention": CONVENTION.model_dump(),
                 "convention_text": CONVENTION_TEXT,
                 "units": UNITS,
                 "hardware": hardware.model_dump(),
                 "drive": drive_words(hardware).model_dump(),
                 "branch": options.branch,
-                "is_clipped": options.is_clipped or hardware.is_drive_clipped,
-                "chip": None if known is None else _drawn(known).model_dump(),
-                "num_shifters": total,
+                "is_clipped": any(len(layer.clipped) for layer in layers),
+                "chip": None if known is None else _drawn(known, layers).model_dump(),
+                "num_shifters": sum(layer.grid.num_shifters for layer in layers),
             }
         )
     except ValidationError as error:
         raise ChipFileError(f"export: {first_problem(error)}") from error
 
 
-def _drawn(known: CalibratedChip) -> DrawnChip:
-    return DrawnChip(seed=known.chip.seed, index=known.chip.index, methods=list(known.methods))
+def _drawn(known: CalibratedChip, layers: Sequence[LayerSettings]) -> DrawnChip:
+    chip = known.chip
+    norms = [torch.linalg.norm(weight).item() for weight in weights_on_chip(layers, chip).values()]
+    return DrawnChip(
+        seed=chip.seed, index=chip.index, methods=list(known.methods), weight_norm=norms
+    )

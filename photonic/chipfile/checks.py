@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from photonic.channel_map import ChannelMap
 from photonic.chipfile.converter import Converter
+from photonic.chipfile.importing import program_frame
 from photonic.chipfile.layer import DEAD, ChipExport, LayerSettings
-from photonic.chipfile.records import ChipFileError
-from photonic.chipfile.settings import optical_phase, reach_of
+from photonic.chipfile.rebuild import drawn_chip
+from photonic.chipfile.records import ChipFileError, Header
+from photonic.chipfile.settings import (
+    LayerRequest,
+    electric_columns,
+    failed_shifters,
+    heater_settings,
+    optical_phase,
+    reach_of,
+)
 from photonic.drive_laws.branch import turn_distance
-from photonic.drive_laws.families import Floats
 from photonic.hardware import HardwareConfig
 
 AGREEMENT_RAD = 1e-9
 """Phases that follow from each other; rounding gives about 1e-14."""
-AGREEMENT_POWER = 1e-5
-"""Powers and currents that follow from the drive, which are written to 1 nW and 1 nA."""
+AGREEMENT_DIGIT = 1.5e-6
+"""[V, mA, mW] What follows from the drive is written to six decimals: one digit, and rounding."""
+AGREEMENT_FLOAT = 1e-12
+"""The same relative to large values; rounding gives about 1e-16."""
+AGREEMENT_NORM = 1e-9
+"""Norms of the weights of one drawn chip, relative; rounding gives about 1e-15, another chip or
+another scale 1e-3 and more."""
 _HALF_STEP = 0.5 + 1e-6
 """Codes are the nearest ones."""
 
@@ -26,35 +43,92 @@ def check_physics(export: ChipExport) -> None:
     """Refuse settings that contradict each other or that no driver gives.
 
     Phases lie in [0, 2 pi); heater phases and drives within reach of the laws; the drive gives the
-    heater phase; heater phase, heat of the neighbours and bias give the phase (but in layers with
-    clipped shifters); codes are the nearest ones; power and current follow from the drive; each
-    channel is used once. Dead shifters have drive and code 0.
+    heater phase; heater phase, heat of the neighbours and bias give the phase, or the nearest one
+    that clipping leaves; codes are the nearest ones; powers, currents and voltages follow from the
+    drive and are given where they are known; each channel is used once. Dead shifters have drive
+    and code 0. Shifters fail as the drawn chip says, and without one none does.
 
     Raises:
         ChipFileError: naming the first shifter that fails.
         ChannelMapError: if two shifters share a channel.
     """
+    header = export.header
+    chip = drawn_chip(export)
     for layer in export.layers:
-        _check_phases(layer, export.header.hardware)
+        _check_phases(layer, header)
         _check_drives(layer)
+        _check_electric(layer, header.hardware)
         if layer.dac_code is not None:
-            _check_codes(layer, export.header.hardware)
+            _check_codes(layer, header.hardware)
+        failed = failed_shifters(layer.grid, chip)
+        _refuse(layer, layer.status != failed, "its `status` is not that of the chip")
     ChannelMap(
         np.concatenate([layer.dac_module for layer in export.layers]),
         np.concatenate([layer.dac_channel for layer in export.layers]),
     )
 
 
-def _check_phases(layer: LayerSettings, hardware: HardwareConfig) -> None:
-    phase, heat = layer.phase_rad, layer.phase_cmd_rad
+def check_chip_weights(export: ChipExport, weights: Mapping[str, Tensor]) -> None:
+    """Refuse settings of a calibration that are for another chip than the one stated.
+
+    Args:
+        export: settings.
+        weights: by layer, what the stated chip makes of them.
+
+    Raises:
+        ChipFileError: naming the first layer whose norm is not the stated one.
+    """
+    chip = export.header.chip
+    if chip is None:
+        return
+    for layer, stated in zip(export.layers, chip.weight_norm, strict=True):
+        norm = torch.linalg.norm(weights[layer.name]).item()
+        if abs(norm - stated) > AGREEMENT_NORM * norm:
+            raise ChipFileError(
+                f"layer {layer.name!r}: on chip {chip.index} of seed {chip.seed} its weights have "
+                f"norm {norm:.9g}, not {stated:.9g} as stated: settings or chip were changed"
+            )
+
+
+def _check_phases(layer: LayerSettings, header: Header) -> None:
+    phase, heat, hardware = layer.phase_rad, layer.phase_cmd_rad, header.hardware
     _refuse(layer, (phase < 0) | (phase >= 2 * np.pi), "`phase_rad` must lie in [0, 2 pi)")
     low, high = reach_of(layer.laws, hardware, layer.grid.num_shifters)
     is_out = (heat < low - AGREEMENT_RAD) | (heat > high + AGREEMENT_RAD)
     _refuse(layer, is_out, "no allowed drive gives `phase_cmd_rad`")
-    if not len(layer.clipped):
-        met = optical_phase(layer.grid, heat, layer.bias_rad, hardware)
-        is_wrong = turn_distance(met, phase) > AGREEMENT_RAD * (1 + np.abs(met))
-        _refuse(layer, is_wrong, "`phase_cmd_rad` does not give `phase_rad`")
+    is_free = header.chip is None and not hardware.is_precompensated
+    if is_free and header.branch == "lowest_power":
+        is_turned = heat >= low + 2 * np.pi + AGREEMENT_RAD
+        _refuse(layer, is_turned, "`phase_cmd_rad` is not on the branch of lowest power")
+    is_clipped = np.isin(layer.ids, layer.clipped)
+    if is_clipped.any() and header.chip is None:
+        _check_clipped(layer, header, is_clipped)
+        return
+    # Of a calibration, `phase_rad` is what is left of its commands.
+    is_inside = np.minimum(np.abs(heat - low), np.abs(heat - high)) > AGREEMENT_RAD * (1 + heat)
+    _refuse(layer, is_clipped & is_inside, "is clipped but not at the end of its reach")
+    met = optical_phase(layer.grid, heat, layer.bias_rad, hardware)
+    is_wrong = turn_distance(met, phase) > AGREEMENT_RAD * (1 + np.abs(met))
+    _refuse(layer, is_wrong, "`phase_cmd_rad` does not give `phase_rad`")
+
+
+def _check_clipped(layer: LayerSettings, header: Header, is_clipped: NDArray[np.bool_]) -> None:
+    """Heater phases are the reachable ones nearest to those that the phases need."""
+    request = LayerRequest(
+        program=program_frame(layer.grid),
+        hardware=header.hardware,
+        laws=layer.laws,
+        module=layer.dac_module,
+        channel=layer.dac_channel,
+        # What is nearest to itself stays where it is.
+        present=layer.phase_cmd_rad if header.branch == "nearest" else None,
+    )
+    found = heater_settings(request, layer.grid, layer.phase_rad)
+    apart = np.abs(found.heat_rad - layer.phase_cmd_rad)
+    is_wrong = apart > AGREEMENT_RAD * (1 + layer.phase_cmd_rad)
+    _refuse(layer, is_wrong, "`phase_cmd_rad` is not the reachable phase nearest to `phase_rad`")
+    is_wrong = np.where(is_clipped, found.miss_rad == 0, found.miss_rad > AGREEMENT_RAD)
+    _refuse(layer, is_wrong, "`clipped` is not what its reach says")
 
 
 def _check_drives(layer: LayerSettings) -> None:
@@ -68,23 +142,21 @@ def _check_drives(layer: LayerSettings) -> None:
     apart = np.abs(laws.heat(drive) - layer.phase_cmd_rad)
     is_wrong = ~is_dead & (apart > AGREEMENT_RAD * (1 + layer.phase_cmd_rad))
     _refuse(layer, is_wrong, "the drive does not give `phase_cmd_rad`")
-    power, ohm = laws.power_mw(drive), laws.resistance_ohm(drive)
-    _check_derived(layer, layer.power_mw, power, "power_mw")
-    _check_derived(
-        layer, layer.drive_ma, np.where(laws.is_current, drive, 1e3 * drive / ohm), "drive_ma"
-    )
-    _check_derived(
-        layer, layer.drive_v, np.where(laws.is_current, 1e-3 * drive * ohm, drive), "drive_v"
-    )
 
 
-def _check_derived(layer: LayerSettings, given: Floats | None, expected: Floats, name: str) -> None:
-    """Figures that follow from drive and resistance, where both are known."""
-    if given is None:
-        return
-    with np.errstate(invalid="ignore"):
-        is_wrong = np.abs(given - expected) > AGREEMENT_POWER * (1 + np.abs(expected))
-    _refuse(layer, is_wrong, f"`{name}` does not follow from the drive")
+def _check_electric(layer: LayerSettings, hardware: HardwareConfig) -> None:
+    """Voltages, currents and powers follow from the drive, and are given where they are known."""
+    heat = np.where(layer.status == DEAD, 0.0, layer.phase_cmd_rad)
+    columns = electric_columns(layer.laws, layer.drive, heat, hardware)
+    unknown = np.full(layer.grid.num_shifters, np.nan)
+    for name, known in zip(("drive_v", "drive_ma", "power_mw"), columns, strict=True):
+        given = getattr(layer, name)
+        given, expected = (unknown if x is None else x for x in (given, known))
+        is_wrong = np.isnan(given) != np.isnan(expected)
+        with np.errstate(invalid="ignore"):
+            bound = AGREEMENT_DIGIT + AGREEMENT_FLOAT * np.abs(expected)
+            is_wrong |= np.abs(given - expected) > bound
+        _refuse(layer, is_wrong, f"`{name}` does not follow from the drive")
 
 
 def _check_codes(layer: LayerSettings, hardware: HardwareConfig) -> None:

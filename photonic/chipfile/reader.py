@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
+import reprlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
+from photonic.chipfile.inputs import channels_sha256, laws_sha256
 from photonic.chipfile.layer import (
     DEAD,
     OK,
@@ -21,17 +25,21 @@ from photonic.chipfile.layer import (
 )
 from photonic.chipfile.records import (
     BUNDLE_SCHEMA,
+    CSV_FILE,
+    HDF5_FILE,
     LAYER_SCHEMA,
     MANIFEST_FILE,
     MANIFEST_HASH_FILE,
     SCHEMA_VERSION,
     ChipFileError,
+    FileEntry,
     Header,
     LayerEntry,
     LayerGrid,
     LayerRecord,
     Manifest,
     ShifterTable,
+    layer_file,
 )
 from photonic.chipfile.safe_files import (
     MAX_MANIFEST_BYTES,
@@ -40,7 +48,7 @@ from photonic.chipfile.safe_files import (
     read_hashed,
     read_small,
 )
-from photonic.chipfile.words import drive_words
+from photonic.chipfile.words import CONVENTION_TEXT, UNITS, drive_words
 from photonic.drive_laws.law_set import LawSet
 from photonic.drive_laws.records import DriveLawError
 from photonic.hardware import HardwareConfig, first_problem
@@ -54,7 +62,9 @@ _OBJECTS = 100_000
 
 
 def read_export(folder: str | Path) -> ChipExport:
-    """The validated content of a bundle.
+    """The content of a bundle, as its JSON files state it.
+
+    ``checked_export`` compares the numbers with each other and with the tables too.
 
     Args:
         folder: folder that ``write_export`` wrote.
@@ -64,15 +74,21 @@ def read_export(folder: str | Path) -> ChipExport:
 
     Raises:
         ChipFileError: if a file is missing, a link, or differs from its hash, or does not satisfy
-            the schema; in one line.
+            the schema, or the folder holds a file that the manifest does not name; in one line.
     """
     folder = Path(folder)
-    manifest = _read_manifest(folder)
+    return read_bundle(folder, read_manifest(folder))
+
+
+def read_bundle(folder: Path, manifest: Manifest) -> ChipExport:
+    """The content of a bundle whose manifest was read; errors as ``read_export``."""
     _check_manifest(manifest)
+    _check_folder(folder, manifest)
     layers = tuple(_read_layer(folder, entry, manifest.hardware) for entry in manifest.layers)
     for file in (manifest.csv_file, manifest.hdf5_file):
         if file is not None:
             check_hashed(folder, file)
+    _check_inputs(manifest, layers)
     header = Header.model_construct(
         **{name: getattr(manifest, name) for name in Header.model_fields}
     )
@@ -89,24 +105,34 @@ def manifest_sha256(folder: str | Path) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def csv_sha256(folder: str | Path) -> str:
-    """Hash that the manifest of a bundle states for its CSV file."""
-    return _read_manifest(Path(folder)).csv_file.sha256
+def read_manifest(folder: Path, sha256: str | None = None) -> Manifest:
+    """The manifest of a bundle, validated field by field.
 
+    Args:
+        folder: folder of the bundle.
+        sha256: hash that was kept elsewhere; None trusts the one beside the manifest.
 
-def _read_manifest(folder: Path) -> Manifest:
-    expected = read_small(folder, MANIFEST_HASH_FILE, 1000).decode("utf-8", "replace").split()
+    Raises:
+        ChipFileError: if it cannot be read, differs from its hash, or is of another schema.
+    """
+    expected = read_small(folder, MANIFEST_HASH_FILE, 1000)
     data = read_small(folder, MANIFEST_FILE, MAX_MANIFEST_BYTES)
-    if expected != [hashlib.sha256(data).hexdigest(), MANIFEST_FILE]:
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 is not None and sha256.strip().lower() != found:
+        raise ChipFileError(
+            f"{MANIFEST_FILE}: its SHA-256 is {found}, not {reprlib.repr(sha256)}: not the bundle "
+            "that the hash was kept of"
+        )
+    if expected != f"{found}  {MANIFEST_FILE}\n".encode():
         raise ChipFileError(f"{MANIFEST_FILE}: edited or truncated: its SHA-256 differs")
     raw = parse_object(
         data, MANIFEST_FILE, max_objects=_OBJECTS, max_lists=_LISTS, max_items=len(data)
     )
     name, version = raw.get("schema"), raw.get("schema_version")
-    if version == 1:
+    if type(version) is int and 1 <= version < SCHEMA_VERSION:
         raise ChipFileError(
-            f"{MANIFEST_FILE}: schema version 1 is no longer read; write the files again with  "
-            "lightframe export MAPPED --out BUNDLE"
+            f"{MANIFEST_FILE}: schema version {version} is no longer read; write the files again "
+            "with  lightframe export MAPPED --out BUNDLE"
         )
     if name != BUNDLE_SCHEMA or version != SCHEMA_VERSION or isinstance(version, bool):
         raise ChipFileError(
@@ -121,20 +147,63 @@ def _read_manifest(folder: Path) -> Manifest:
 def _check_manifest(manifest: Manifest) -> None:
     if manifest.drive != drive_words(manifest.hardware):
         raise ChipFileError(f"{MANIFEST_FILE}: the drive laws do not belong to the hardware")
+    for name, known in (("convention_text", CONVENTION_TEXT), ("units", UNITS)):
+        if getattr(manifest, name) != known:
+            raise ChipFileError(f"{MANIFEST_FILE}: `{name}` is not what this schema means")
+    is_free = manifest.chip is None and not manifest.hardware.is_precompensated
+    if manifest.branch == "nearest" and not is_free:
+        raise ChipFileError(f"{MANIFEST_FILE}: `branch` nearest: these commands have one branch")
     files = [entry.json_file.path for entry in manifest.layers]
     if len(set(files)) < len(files) or len({e.name for e in manifest.layers}) < len(files):
         raise ChipFileError(f"{MANIFEST_FILE}: two layers share a name or a file")
     first_id = 0
-    for entry in manifest.layers:
+    for number, entry in enumerate(manifest.layers):
         _check_grid(entry)
         if entry.first_id != first_id:
             raise ChipFileError(
                 f"{MANIFEST_FILE}: layer {entry.name!r}: must begin with shifter {first_id}, "
                 f"got {entry.first_id}"
             )
+        _check_name(entry.json_file, layer_file(number, entry.name))
         first_id += entry.num_shifters
     if first_id != manifest.num_shifters or not first_id:
         raise ChipFileError(f"{MANIFEST_FILE}: its layers do not hold `num_shifters` shifters")
+
+
+def _check_folder(folder: Path, manifest: Manifest) -> None:
+    """Files have their names, and there are no others."""
+    _check_name(manifest.csv_file, CSV_FILE)
+    files = [manifest.csv_file, *(entry.json_file for entry in manifest.layers)]
+    if manifest.hdf5_file is not None:
+        _check_name(manifest.hdf5_file, HDF5_FILE)
+        files.append(manifest.hdf5_file)
+    known = {MANIFEST_FILE, MANIFEST_HASH_FILE, *(file.path for file in files)}
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name not in known:
+                raise ChipFileError(
+                    f"{reprlib.repr(entry.name)} does not belong to the bundle {folder}"
+                )
+
+
+def _check_name(file: FileEntry, name: str) -> None:
+    if file.path != name:
+        raise ChipFileError(f"{MANIFEST_FILE}: {file.path!r} must be called {name!r}")
+
+
+def _check_inputs(manifest: Manifest, layers: Sequence[LayerSettings]) -> None:
+    """What follows from the settings of all layers is as the manifest states it."""
+    stated = {
+        "laws_sha256": laws_sha256(layers, manifest.hardware),
+        "channels_sha256": channels_sha256(layers),
+        "is_clipped": any(len(layer.clipped) for layer in layers),
+    }
+    for name, value in stated.items():
+        if getattr(manifest, name) != value:
+            raise ChipFileError(f"{MANIFEST_FILE}: `{name}` is not that of the layers")
+    chip = manifest.chip
+    if chip is not None and len(chip.weight_norm) != len(layers):
+        raise ChipFileError(f"{MANIFEST_FILE}: `weight_norm` must hold {len(layers)} values")
 
 
 def _check_grid(entry: LayerEntry) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -111,12 +111,8 @@ def commands_of(export: ChipExport, source: Source = "phase") -> dict[str, Comma
         export: settings.
         source: "code" gives those of the codes, else ``phase_cmd_rad``.
     """
-    commands = {}
-    for layer in export.layers:
-        heat = heat_of(layer, export.header.hardware, source)
-        parts = {mesh: torch.from_numpy(x) for mesh, x in layer.split(heat).items()}
-        commands[layer.name] = Commands(parts, torch.tensor(layer.grid.scale, dtype=torch.float64))
-    return commands
+    hardware = export.header.hardware
+    return {x.name: _commands(x, heat_of(x, hardware, source)) for x in export.layers}
 
 
 def drawn_chip(export: ChipExport) -> Chip | None:
@@ -125,12 +121,16 @@ def drawn_chip(export: ChipExport) -> Chip | None:
     return None if chip is None else Chip(export.header.hardware, chip.seed, chip.index)
 
 
-def weights_on_chip(export: ChipExport, chip: Chip) -> Mapping[str, Tensor]:
-    """(out_features, in_features) float64 weights that a drawn chip makes of the settings."""
-    commands = commands_of(export)
-    frames = [program_frame(layer.grid) for layer in export.layers]
-    weights = realise_commands(frames, [commands[frame.name] for frame in frames], chip)
-    return dict(zip(commands, weights, strict=True))
+def weights_on_chip(layers: Sequence[LayerSettings], chip: Chip) -> dict[str, Tensor]:
+    """(out_features, in_features) float64 weights that a drawn chip makes of settings, by layer."""
+    commands = [_commands(layer, layer.phase_cmd_rad) for layer in layers]
+    weights = realise_commands([program_frame(layer.grid) for layer in layers], commands, chip)
+    return {layer.name: weight for layer, weight in zip(layers, weights, strict=True)}
+
+
+def _commands(layer: LayerSettings, heat: Floats) -> Commands:
+    parts = {mesh: torch.from_numpy(x) for mesh, x in layer.split(heat).items()}
+    return Commands(parts, torch.tensor(layer.grid.scale, dtype=torch.float64))
 
 
 def _column(layer: LayerSettings, source: Source) -> np.ndarray | None:

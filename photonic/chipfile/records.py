@@ -5,6 +5,8 @@ The JSON Schemas beside this file are generated from these models (``json_schema
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -16,7 +18,7 @@ from photonic.layout import MeshLayout
 
 BUNDLE_SCHEMA = "lightframe.chip-bundle"
 LAYER_SCHEMA = "lightframe.chip-layer"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 MANIFEST_FILE = "manifest.json"
 MANIFEST_HASH_FILE = "manifest.json.sha256"
 CSV_FILE = "chip.csv"
@@ -69,7 +71,7 @@ class Convention(_Record):
 class Creator(_Record):
     """Program that wrote the files."""
 
-    program: str
+    program: Literal["lightframe"]
     """Name of the program."""
     version: str | None
     """Version of the program."""
@@ -99,6 +101,8 @@ class DrawnChip(_Record):
     """Number of the chip within the calibration."""
     methods: list[str]
     """Remedies of the calibration."""
+    weight_norm: list[_NotNegative]
+    """Frobenius norm of the weights of each layer on this device: no other one has the same."""
 
 
 class Layout(_Record):
@@ -113,7 +117,12 @@ class Layout(_Record):
 
     def wiring(self) -> MeshLayout:
         """The layout with its interferometers."""
-        return MeshLayout(self.kind, self.num_modes, self.depth)
+        return _wiring(self.kind, self.num_modes, self.depth)
+
+
+@lru_cache(maxsize=32)
+def _wiring(kind: str, num_modes: int, depth: int | None) -> MeshLayout:
+    return MeshLayout(kind, num_modes, depth)
 
 
 class FileEntry(_Record):
@@ -177,7 +186,7 @@ class Header(_Record):
 
     schema_name: Literal["lightframe.chip-bundle"] = Field(alias="schema")
     """Name of this format."""
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     """Version of this format."""
     created_by: Creator
     """Program that wrote the files."""
@@ -185,6 +194,10 @@ class Header(_Record):
     """What the caller says about the origin of the weights."""
     checkpoint_sha256: dict[str, _Sha256] | None
     """Hash of each file of the checkpoint; null if the weights come from elsewhere."""
+    laws_sha256: _Sha256 | None
+    """Hash of the calibration laws; null for the law of the data sheet."""
+    channels_sha256: _Sha256 | None
+    """Hash of the channel map; null for one driver module per tile."""
     convention: Convention
     """Meaning of the phases."""
     convention_text: list[str]
@@ -198,7 +211,7 @@ class Header(_Record):
     branch: Branch
     """Which of the drives with the same phase modulo 2 pi was chosen."""
     is_clipped: bool
-    """Phases out of reach were replaced by the nearest ones; see ``clipped`` of each layer."""
+    """Some phase was out of reach and was replaced by the nearest one: ``clipped`` of a layer."""
     chip: DrawnChip | None
     """Simulated device that the settings are calibrated for; null for the data sheet."""
     num_shifters: _Count
@@ -245,7 +258,7 @@ class LayerRecord(_Record):
 
     schema_name: Literal["lightframe.chip-layer"] = Field(alias="schema")
     """Name of this format."""
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     """Version of this format."""
     name: str
     """Name of the layer."""
@@ -277,6 +290,11 @@ class LayerRecord(_Record):
     """Shifters that do not work."""
     clipped: list[_Index]
     """Ids whose phase was out of reach and was replaced by the nearest one."""
+
+
+def layer_file(number: int, name: str) -> str:
+    """Name of the JSON file of a layer, by its place in the network."""
+    return f"{number:03d}_" + re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:80] + ".json"
 
 
 def json_schemas() -> dict[str, dict[str, Any]]:

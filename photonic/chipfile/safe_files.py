@@ -77,12 +77,22 @@ def parse_object(
         raise ChipFileError(f"{file}: holds more values than it should")
     try:
         # The parser of the standard library: others build a second tree of 12 times the text.
-        raw = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
+        raw = json.loads(
+            data.decode("utf-8"), parse_constant=_refuse_constant, object_pairs_hook=_once
+        )
     except (ValueError, RecursionError) as error:
         raise ChipFileError(f"{file}: not valid JSON: {str(error).splitlines()[0]}") from error
     if not isinstance(raw, dict):
         raise ChipFileError(f"{file}: must be a JSON object")
     return raw
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys differ; of equal ones other readers may take another."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key occurs twice")
+    return found
 
 
 def _refuse_constant(word: str) -> None:

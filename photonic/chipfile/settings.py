@@ -76,12 +76,12 @@ def layer_settings(request: LayerRequest, grid: LayerGrid) -> tuple[LayerSetting
     else:
         bias = np.zeros_like(heat) if laws is None else laws.bias_rad
         phase = _wrapped(optical_phase(grid, heat, bias, hardware))
-    status = _status(request, grid)
+    status = failed_shifters(grid, request.chip)
     drive = None if laws is None else np.where(status == DEAD, 0.0, laws.drive(heat))
     code = None
     if hardware.dac_bits is not None:
         code = np.where(status == DEAD, 0, Converter(hardware, laws).encode(heat, drive))
-    drive_v, drive_ma, power_mw = _electric(
+    drive_v, drive_ma, power_mw = electric_columns(
         laws, drive, np.where(status == DEAD, 0, heat), hardware
     )
     settings = LayerSettings(
@@ -130,27 +130,51 @@ def reach_of(laws: LawSet | None, hardware: HardwareConfig, size: int) -> tuple[
 
 
 def _heater_settings(request: LayerRequest, grid: LayerGrid) -> HeaterSettings:
+    if request.commands is None:
+        return heater_settings(request, grid, _flat(target_phases(request.program)))
+    hardware = request.hardware
+    heat = drive_phase(_flat(request.commands.phases), hardware)
+    reach = reach_of(request.laws, hardware, grid.num_shifters)
+    return fit_reach(heat, reach, is_cyclic=not hardware.is_precompensated)
+
+
+def heater_settings(request: LayerRequest, grid: LayerGrid, phase: Floats) -> HeaterSettings:
+    """Heater phases for target phases, the nearest ones where those are out of reach.
+
+    Args:
+        request: rules; of its program only the layouts are used.
+        grid: layer.
+        phase: (K,) [rad] phases that the light should meet.
+
+    Raises:
+        ValueError: if a mesh is too large or crosstalk cannot be compensated.
+    """
     hardware, laws, program = request.hardware, request.laws, request.program
     reach = reach_of(laws, hardware, grid.num_shifters)
-    is_cyclic = not hardware.is_precompensated
-    if request.commands is not None:
-        heat = drive_phase(_flat(request.commands.phases), hardware)
-        return fit_reach(heat, reach, is_cyclic=is_cyclic)
-    targets = _flat(target_phases(program))
     if laws is not None and laws.bias_rad.any():
-        targets = _wrapped(targets - laws.bias_rad)
-    if is_cyclic:
+        phase = _wrapped(phase - laws.bias_rad)
+    if not hardware.is_precompensated:
         nominal_commands(program, hardware)  # refuses a mesh that is too large
-        return choose_heat(targets, reach, present=request.present)
-    by_mesh = {k: torch.from_numpy(part) for k, part in split_tiles(grid, targets).items()}
+        return choose_heat(phase, reach, present=request.present)
+    by_mesh = {k: torch.from_numpy(part) for k, part in split_tiles(grid, phase).items()}
     heat = _flat(nominal_commands(program, hardware, by_mesh).phases)
-    return fit_reach(heat, reach, is_cyclic=is_cyclic)
+    return fit_reach(heat, reach, is_cyclic=False)
 
 
-def _electric(
+def electric_columns(
     laws: LawSet | None, drive: Floats | None, heat: Floats, hardware: HardwareConfig
 ) -> tuple[Floats | None, Floats | None, Floats | None]:
-    """(K,) volts, milliamperes and milliwatts, as far as they are known."""
+    """Voltages, currents and powers of heaters, as far as they are known.
+
+    Args:
+        laws: calibration laws; None if none is known.
+        drive: (K,) [V or mA] the quantity of each law; None without laws.
+        heat: (K,) [rad] heater phases, 0 for dead shifters.
+        hardware: gives the power of a phase where the resistance is not known.
+
+    Returns:
+        (K,) [V], [mA], [mW]; NaN where one is not known, None if it is known of none.
+    """
     power = None
     if hardware.p_pi_mw is not None:
         power = np.round(hardware.p_pi_mw * heat / np.pi, _DIGITS)
@@ -166,15 +190,15 @@ def _electric(
     return volts, current, known
 
 
-def _status(request: LayerRequest, grid: LayerGrid) -> NDArray[np.uint8]:
-    """(K,) shifters that failed on the drawn chip."""
+def failed_shifters(grid: LayerGrid, chip: Chip | None) -> NDArray[np.uint8]:
+    """(K,) OK, STUCK or DEAD, as the chip was drawn; all OK without one."""
     status = np.full(grid.num_shifters, OK, dtype=np.uint8)
-    if request.chip is None:
+    if chip is None:
         return status
     parts = {}
     for mesh, size in mesh_sizes(grid).items():
         shape = (grid.tile_rows, grid.tile_cols, size)
-        failed = request.chip.failures(f"{grid.name}/{mesh}", shape)
+        failed = chip.failures(f"{grid.name}/{mesh}", shape)
         parts[mesh] = np.full(shape, np.nan) if failed is None else failed
     held = join_tiles(parts)
     status[~np.isnan(held)] = STUCK

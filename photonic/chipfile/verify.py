@@ -10,10 +10,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from photonic.chipfile.checks import check_physics
+from photonic.chipfile.checks import check_chip_weights, check_physics
 from photonic.chipfile.csv_table import csv_chunks
+from photonic.chipfile.hdf5_table import check_hdf5
 from photonic.chipfile.layer import ChipExport
-from photonic.chipfile.reader import csv_sha256, read_export
+from photonic.chipfile.reader import read_bundle, read_manifest
 from photonic.chipfile.rebuild import (
     SOURCES,
     RebuiltLayer,
@@ -23,7 +24,8 @@ from photonic.chipfile.rebuild import (
     rebuild_layers,
     weights_on_chip,
 )
-from photonic.chipfile.records import ChipFileError
+from photonic.chipfile.records import CSV_FILE, MANIFEST_FILE, ChipFileError
+from photonic.chipfile.safe_files import read_hashed
 
 PASSIVITY = 1e-9
 """Excess of the largest singular value over 1; rounding gives about 1e-15."""
@@ -86,28 +88,39 @@ class Verification:
                 )
 
 
-def verify_export(folder: str | Path) -> Verification:
-    """Check a bundle and rebuild its weights.
+def checked_export(folder: str | Path, manifest_sha256: str | None = None) -> ChipExport:
+    """The content of a bundle, all its files compared with each other.
 
-    Hashes and schema; the CSV file holds the numbers of the JSON files; ranges and agreement of all
-    columns (``check_physics``); passive tiles. ``Verification.errors`` compares with weights.
+    Hashes and schema; the tables hold the numbers of the JSON files; ranges and agreement of all
+    columns (``check_physics``); of a calibration, norms of the weights on its chip.
+    ``verify_export`` rebuilds the weights of all columns too.
 
     Args:
         folder: folder of a bundle.
+        manifest_sha256: hash of the manifest that was kept elsewhere; None if none was.
+
+    Raises:
+        ChipFileError: if the files must not be used, or chip.h5 cannot be read without h5py.
+    """
+    return _checked(Path(folder), manifest_sha256)[0]
+
+
+def verify_export(folder: str | Path, manifest_sha256: str | None = None) -> Verification:
+    """Check a bundle and rebuild its weights.
+
+    What ``checked_export`` does, and passive tiles. ``Verification.errors`` compares with weights.
+
+    Args:
+        folder: folder of a bundle.
+        manifest_sha256: as in ``checked_export``.
 
     Returns:
         Content and rebuilt weights.
 
     Raises:
-        ChipFileError: if the files must not be used.
+        ChipFileError: as ``checked_export``, or if a tile amplifies light.
     """
-    export = read_export(folder)
-    digest = hashlib.sha256()
-    for chunk in csv_chunks(export):
-        digest.update(chunk)
-    if digest.hexdigest() != csv_sha256(folder):
-        raise ChipFileError("chip.csv: does not hold the numbers of the JSON files")
-    check_physics(export)
+    export, on_chip = _checked(Path(folder), manifest_sha256)
     weights: dict[Source, dict[str, Tensor]] = {}
     largest = 0.0
     for source in SOURCES:
@@ -117,9 +130,33 @@ def verify_export(folder: str | Path) -> Verification:
         names = [layer.name for layer in export.layers]
         largest = max(largest, *map(_largest_singular_value, names, rebuilt))
         weights[source] = {name: r.weight for name, r in zip(names, rebuilt, strict=True)}
-    chip = drawn_chip(export)
-    on_chip = None if chip is None else weights_on_chip(export, chip)
     return Verification(export, weights, on_chip, largest)
+
+
+def _checked(folder: Path, sha256: str | None) -> tuple[ChipExport, dict[str, Tensor] | None]:
+    """Content of a bundle, and of a calibration the weights on its chip."""
+    manifest = read_manifest(folder, sha256)
+    export = read_bundle(folder, manifest)
+    digest = hashlib.sha256()
+    for chunk in csv_chunks(export):
+        digest.update(chunk)
+    if digest.hexdigest() != manifest.csv_file.sha256:
+        raise ChipFileError(f"{CSV_FILE}: does not hold the numbers of the JSON files")
+    if manifest.hdf5_file is not None:
+        check_hdf5(export, read_hashed(folder, manifest.hdf5_file))
+    try:
+        check_physics(export)
+        chip = drawn_chip(export)
+        if chip is None:
+            return export, None
+        weights = weights_on_chip(export.layers, chip)
+    except ChipFileError:
+        raise
+    except ValueError as error:
+        # A law, a channel or a mesh that the hardware of the manifest does not allow.
+        raise ChipFileError(f"{MANIFEST_FILE}: {str(error).splitlines()[0]}") from error
+    check_chip_weights(export, weights)
+    return export, weights
 
 
 def relative_error(rebuilt: Tensor, weight: Tensor) -> float:

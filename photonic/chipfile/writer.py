@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from photonic.chipfile.records import (
     FileEntry,
     LayerEntry,
     Manifest,
+    layer_file,
 )
 from photonic.files import create_file, new_folder, refuse_existing
 from photonic.hardware import HardwareConfig
@@ -95,8 +95,7 @@ def write_export(export: ChipExport, out_dir: str | Path, *, has_table: bool | N
 def _write_files(export: ChipExport, folder: Path, has_table: bool) -> None:
     entries = []
     for number, layer in enumerate(export.layers):
-        stem = f"{number:03d}_" + re.sub(r"[^A-Za-z0-9_-]+", "_", layer.name)[:80]
-        file = _write(folder, f"{stem}.json", _layer_lines(layer))
+        file = _write(folder, layer_file(number, layer.name), _layer_lines(layer))
         entries.append(LayerEntry(**layer.grid.model_dump(), json_file=file.model_dump()))
     csv_file, hdf5_file = _write(folder, CSV_FILE, csv_chunks(export)), None
     if has_table:

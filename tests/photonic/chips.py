@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -56,5 +56,54 @@ def rehash_layer(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None
 
 def write_layer(folder: Path, data: bytes) -> None:
     (folder / FIRST_LAYER).write_bytes(data)
-    entry = {"sha256": hashlib.sha256(data).hexdigest(), "num_bytes": len(data)}
-    rehash(folder, lambda manifest: manifest["layers"][0]["json_file"].update(entry))
+    rehash(folder, lambda manifest: manifest["layers"][0]["json_file"].update(entry_of(data)))
+
+
+def write_table(folder: Path, name: str, data: bytes) -> None:
+    """Replace chip.csv or chip.h5 and give it a matching hash."""
+    (folder / name).write_bytes(data)
+    key = {"chip.csv": "csv_file", "chip.h5": "hdf5_file"}[name]
+    rehash(folder, lambda manifest: manifest[key].update(entry_of(data)))
+
+
+def entry_of(data: bytes) -> dict[str, Any]:
+    """Size and hash of a file, as a manifest states them."""
+    return {"sha256": hashlib.sha256(data).hexdigest(), "num_bytes": len(data)}
+
+
+Place = tuple[str | int, ...]
+"""Keys and numbers that lead to a value of a JSON record."""
+
+
+def leaves(record: Any, place: Place = ()) -> Iterator[Place]:
+    """Places of all values of a record; of a list of plain values the first and the last."""
+    if isinstance(record, dict):
+        for key, value in record.items():
+            yield from leaves(value, (*place, key))
+    elif isinstance(record, list) and record:
+        numbers = range(len(record))
+        if not isinstance(record[0], dict | list):
+            numbers = sorted({0, len(record) - 1})
+        for number in numbers:
+            yield from leaves(record[number], (*place, number))
+    else:
+        yield place
+
+
+def other_values(value: Any) -> list[Any]:
+    """Values that a forger could write instead, of a type that the field may have."""
+    if isinstance(value, bool):
+        return [not value, None]
+    if isinstance(value, int | float):
+        return [value + 1, 2.5 * value + 0.125, None]
+    if isinstance(value, str):
+        is_hash = len(value) == 64 and " " not in value
+        return ["0" * 64 if is_hash else f"{value} ", None]
+    return [1, "text", "0" * 64, [7], {"a": "0" * 64}, True]
+
+
+def put(record: Any, place: Place, value: Any) -> None:
+    """Write a value at a place of a record."""
+    for key in place[:-1]:
+        record = record[key]
+    record[place[-1]] = value

@@ -1,5 +1,6 @@
 """Bundles that somebody damaged or forged: one line each, nothing written, little memory."""
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -13,7 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photonic.channel_map import ChannelMapError
-from photonic.chipfile import ChipFileError, export_program, read_export, verify_export
+from photonic.chipfile import (
+    ChipFileError,
+    check_physics,
+    export_program,
+    read_export,
+    verify_export,
+)
 from photonic.chipfile.csv_table import csv_chunks
 from photonic.hardware import load_hardware
 from tests.photonic.chips import (
@@ -69,8 +76,9 @@ def test_damaged_files_are_refused(folder, file, damage):
         (lambda m: m["convention"].update(phi_side="out"), r"'convention.phi_side'.*'in'"),
         (lambda m: m["convention"].pop("arm"), r"'convention.arm': Field required"),
         (lambda m: m.update(schema_version=1), "version 1 is no longer read; .*lightframe export"),
-        (lambda m: m.update(schema_version=3), "expected lightframe.chip-bundle version 2"),
-        (lambda m: m.update(schema="other"), "expected lightframe.chip-bundle version 2"),
+        (lambda m: m.update(schema_version=2), "version 2 is no longer read; .*lightframe export"),
+        (lambda m: m.update(schema_version=4), "expected lightframe.chip-bundle version 3"),
+        (lambda m: m.update(schema="other"), "expected lightframe.chip-bundle version 3"),
         (lambda m: m.update(comment="hello"), "'comment': Extra inputs"),
         (lambda m: m["hardware"].update(v_pi_v=-1.0), "'hardware.v_pi_v'.*greater than 0"),
         (lambda m: m["hardware"].update(insertion_loss_db=-0.5), "insertion_loss_db"),
@@ -78,7 +86,10 @@ def test_damaged_files_are_refused(folder, file, damage):
         (lambda m: m["layers"][0]["scale"].pop(), "`scale` does not fit its tiles"),
         (lambda m: m["layers"][0].update(out_features=99), "2 tiles of 4 do not fit 99 features"),
         (lambda m: m["layers"][0]["scale"][0].__setitem__(1, -1.0), r"'layers.0.scale.0.1'"),
-        (lambda m: m["layers"][0].update(name="other"), "layer 'head/first' from shifter 0, exp"),
+        (
+            lambda m: m["layers"][0].update(name="head first"),
+            "layer 'head/first' from shifter 0, exp",
+        ),
         (lambda m: m["layers"][0]["u_layout"].update(kind="star"), "'head/first': `kind` must be"),
         (lambda m: m["layers"][0]["u_layout"].update(kind="reck"), "not those of the layouts"),
         (lambda m: m["layers"][0].update(first_id=1), "must begin with shifter 0, got 1"),
@@ -244,7 +255,6 @@ def test_forged_layers_are_refused(folder, edit, message):
         (lambda x: x["drive_ma"].__setitem__(5, 99.0), "`drive_ma` does not follow"),
         (lambda x: x["dac_code"].__setitem__(5, x["dac_code"][5] + 1), "not the nearest code"),
         (lambda x: x["status"]["dead"].append(5), "is dead but driven"),
-        (lambda x: x["dac_channel"].__setitem__(5, 4), "module 0, channel 4 is used twice"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(folder, edit, message):
@@ -254,6 +264,15 @@ def test_settings_that_contradict_each_other_are_refused(folder, edit, message):
         _rewrite_csv(folder)
         verify_export(folder)
     assert "shifter" in str(caught.value)
+
+
+def test_a_channel_that_is_used_twice_is_named(folder):
+    export = read_export(folder)
+    channel = export.layers[0].dac_channel.copy()
+    channel[5] = 4
+    layers = (dataclasses.replace(export.layers[0], dac_channel=channel), *export.layers[1:])
+    with pytest.raises(ChannelMapError, match="module 0, channel 4 is used twice: by shifters"):
+        check_physics(dataclasses.replace(export, layers=layers))
 
 
 def _rewrite_csv(folder: Path) -> None:

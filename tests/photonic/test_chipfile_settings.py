@@ -372,8 +372,8 @@ def test_bundles_of_other_networks_have_no_difference():
 def test_weights_on_the_chip_follow_the_commands():
     known = calibrated(LAB)
     export = build_export(network(), LAB, options=ExportOptions(calibrated=known))
-    other = weights_on_chip(export, Chip(LAB, 5, 3))
-    same = weights_on_chip(export, known.chip)
+    other = weights_on_chip(export.layers, Chip(LAB, 5, 3))
+    same = weights_on_chip(export.layers, known.chip)
     assert not torch.equal(other["head/first"], same["head/first"])
 
 
