@@ -9,7 +9,7 @@ from photonic.mesh_state import MESHES, target_phases
 from photonic.randomness import keyed_generator
 
 TYPICAL = load_hardware("soi_typical").replace(coupler_offset_rad=0.02, edge_loss_db=0.1)
-PROGRAM = map_linear(keyed_generator(0, "sheet").standard_normal((8, 8)), tile=4)
+PROGRAM = map_linear(keyed_generator(0, "sheet").standard_normal((8, 8)), tile=4, name="layer")
 
 
 def test_means_are_known_and_spreads_are_not():
