@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +23,7 @@ from experiments.ablation_variants import REFERENCE
 from experiments.console import print_table
 from experiments.crossval_score import EVERYTHING, LabelScore, PartScore
 from experiments.crossval_table import RESULTS_FILE, TABLE_FILE, markdown_table, run_text
+from experiments.number_text import json_text
 from experiments.record import RunRecord
 from photonic.files import write_atomic
 
@@ -49,7 +49,7 @@ def write_ablation(
     """
     scores = {name: asdict(variant) for name, variant in variants.items()}
     content = {"record": record.model_dump(mode="json"), "budget": budget, "variants": scores}
-    write_atomic(directory / RESULTS_FILE, (json.dumps(content, indent=1) + "\n").encode())
+    write_atomic(directory / RESULTS_FILE, (json_text(content) + "\n").encode())
     write_atomic(directory / TABLE_FILE, markdown(variants, config, record, budget).encode())
 
 

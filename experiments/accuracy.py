@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.baseline import BaselineScore, baseline_table
+from experiments.number_text import json_text
 from experiments.record import RunRecord
 from experiments.training_info import TrainingInfo
 from models.datasets import load_dataset
@@ -91,4 +91,4 @@ def accuracy_table(
 def write_accuracy(table: Sequence[Accuracy], record: RunRecord, path: Path) -> None:
     """Write the table with its provenance as JSON."""
     content = {"record": record.model_dump(mode="json"), "table": [asdict(row) for row in table]}
-    write_new(path, json.dumps(content, indent=1).encode())
+    write_new(path, json_text(content).encode())

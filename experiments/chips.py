@@ -10,6 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from experiments.console import console
+from experiments.number_text import cell_text
 from photonic.hardware import EFFECTS, HardwareConfig, hardware_names, load_hardware
 from photonic.hardware.cost import CostFields
 from photonic.hardware.drift import DriftFields
@@ -152,7 +153,7 @@ def _table(*header: str) -> Table:
 
 
 def _add_row(table: Table, *cells: str) -> None:
-    table.add_row(*cells)
+    table.add_row(*(cell_text(cell) for cell in cells))
 
 
 def _value_text(value: Any) -> str:

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from experiments.accuracy import Accuracy
 from experiments.mapped import MappedModel
+from experiments.number_text import cell_text
 from experiments.results import PER_CHIP
 from experiments.sensitivity import LayerSensitivity
 from photonic.calibration.recipe import Effort, Method
@@ -73,7 +74,7 @@ def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]
         else:
             table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(cell_text(cell) for cell in row))
     console.print(title, style="italic")
     console.print(table)
 

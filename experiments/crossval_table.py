@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from experiments.crossval_config import CrossvalConfig
 from experiments.crossval_score import LabelScore, Scores
+from experiments.number_text import json_text
 from experiments.record import RunRecord
 from photonic.files import write_atomic
 
@@ -35,7 +35,7 @@ def write_scores(
         directory: of the results.
     """
     content = {"record": record.model_dump(mode="json"), "budget": budget, **asdict(scores)}
-    write_atomic(directory / RESULTS_FILE, (json.dumps(content, indent=1) + "\n").encode())
+    write_atomic(directory / RESULTS_FILE, (json_text(content) + "\n").encode())
     write_atomic(directory / TABLE_FILE, markdown(scores, config, record, budget).encode())
 
 

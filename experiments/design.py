@@ -6,9 +6,6 @@ other design is at least as good in everything and better in something.
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +26,7 @@ from experiments.design_space import (
 )
 from experiments.evaluation import HeldOut, chip_predictions, digital_predictions
 from experiments.mapped import map_model
+from experiments.number_text import csv_text, json_text
 from experiments.output import OutputDirectory
 from experiments.record import RunRecord
 from models.labels import Label
@@ -228,21 +226,20 @@ def write_designs(
         record: of the run.
         directory: existing target.
     """
-    text = io.StringIO(newline="")
     figures = [name for name in DesignResult.model_fields if name != "design"]
-    writer = csv.writer(text)
-    writer.writerow([*Design.model_fields, *figures, "is_pareto"])
-    for result in results:
-        row = [*result.design.model_dump().values(), *result.values(figures), result in best]
-        writer.writerow(row)
+    rows: list[list[object]] = [[*Design.model_fields, *figures, "is_pareto"]]
+    rows += [
+        [*result.design.model_dump().values(), *result.values(figures), result in best]
+        for result in results
+    ]
     data = {
         "record": record.model_dump(mode="json"),
         "objectives": list(names),
         "pareto": [result.design.name for result in best],
         "designs": [result.model_dump(mode="json") for result in results],
     }
-    write_atomic(directory / CSV_FILE, text.getvalue().encode())
-    write_atomic(directory / JSON_FILE, (json.dumps(data, indent=1) + "\n").encode())
+    write_atomic(directory / CSV_FILE, csv_text(rows).encode())
+    write_atomic(directory / JSON_FILE, (json_text(data) + "\n").encode())
 
 
 def print_designs(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +11,7 @@ from numpy.typing import NDArray
 
 from experiments.baseline import extra_trees
 from experiments.energy_corrections import shift_to_2020
+from experiments.number_text import csv_text, json_text
 from experiments.record import RunRecord
 from experiments.wbm import OutOfDistribution
 from models.datasets import load_dataset
@@ -139,15 +137,13 @@ def write_elsewhere(result: Elsewhere, record: RunRecord, directory: Path) -> No
         "num_known_formulas": int(result.is_known.sum()),
         "rows": [asdict(row) for row in result.rows],
     }
-    write_atomic(directory / "elsewhere.json", json.dumps(content, indent=1).encode())
+    write_atomic(directory / "elsewhere.json", json_text(content).encode())
     write_atomic(directory / "predictions.csv", _csv(result).encode())
 
 
 def _csv(result: Elsewhere) -> str:
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
     names = [f"{name} [eV/atom]" for name in result.predicted]
-    table.writerow(["id", "formula", f"{OutOfDistribution.LABEL} [eV/atom]", "shift", *names])
+    header = ["id", "formula", f"{OutOfDistribution.LABEL} [eV/atom]", "shift", *names]
     columns: list[Sequence[object]] = [
         result.crystals.ids,
         [
@@ -158,5 +154,4 @@ def _csv(result: Elsewhere) -> str:
         result.shift.tolist(),
         *(values.tolist() for values in result.predicted.values()),
     ]
-    table.writerows(zip(*columns, strict=True))
-    return text.getvalue()
+    return csv_text([header, *zip(*columns, strict=True)], line_end="\n")

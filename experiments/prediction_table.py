@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.console import console, print_table
+from experiments.number_text import csv_text, json_text
 from models.datasets.user import Skipped
 from photonic.files import write_new
 
@@ -92,11 +90,7 @@ def write_predictions(table: PredictionTable, path: Path, origin: Mapping[str, o
 
 
 def _csv(table: PredictionTable) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(table.header)
-    writer.writerows([row.source, *row.values] for row in table.rows)
-    return text.getvalue()
+    return csv_text([table.header, *([row.source, *row.values] for row in table.rows)])
 
 
 def _json(table: PredictionTable, origin: Mapping[str, object]) -> str:
@@ -118,7 +112,7 @@ def _json(table: PredictionTable, origin: Mapping[str, object]) -> str:
         "skipped": [{"file": skip.source, "reason": skip.reason} for skip in table.skipped],
         "notes": list(table.notes),
     }
-    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+    return json_text(content, allow_nan=False) + "\n"
 
 
 def print_predictions(table: PredictionTable) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +10,7 @@ from safetensors.torch import save
 
 from experiments.mapped import MappedModel
 from experiments.mesh_drawing import draw_tile
+from experiments.number_text import csv_text, json_text
 from experiments.record import RunRecord
 from photonic import Sensitivity, layer_sensitivity
 from photonic.files import write_atomic
@@ -94,18 +92,15 @@ def write_sensitivity(
     The slopes are tensors "layer/mesh" (tile rows, tile columns, interferometers) [1/rad], mesh
     being V, sigma or U.
     """
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(["layer", "slope_per_rad", "relative_error", "largest_mzi_slope_per_rad"])
-    for layer in layers:
-        writer.writerow([layer.name, layer.slope, layer.relative_error, layer.largest_mzi])
+    rows: list[list[object]] = [
+        ["layer", "slope_per_rad", "relative_error", "largest_mzi_slope_per_rad"],
+        *([x.name, x.slope, x.relative_error, x.largest_mzi] for x in layers),
+    ]
     slopes = {
         f"{layer.name}/{mesh}": part.contiguous()
         for layer in layers
         for mesh, part in layer.sensitivity.mzi_slopes().items()
     }
-    write_atomic(directory / LAYER_FILE, text.getvalue().encode())
+    write_atomic(directory / LAYER_FILE, csv_text(rows).encode())
     write_atomic(directory / MZI_FILE, save(slopes))
-    write_atomic(
-        directory / RECORD_FILE, (json.dumps(record.model_dump(mode="json"), indent=1)).encode()
-    )
+    write_atomic(directory / RECORD_FILE, json_text(record.model_dump(mode="json")).encode())

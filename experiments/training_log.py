@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.number_text import csv_text
 from photonic.files import write_atomic
 
 METRICS_FILE = "metrics.csv"
@@ -21,11 +20,8 @@ Row = dict[str, float]
 def write_metrics(history: Sequence[Row], directory: Path) -> None:
     """Write all finished epochs to ``metrics.csv``, one line each, units in the column names."""
     columns = [name for name in history[0] if name != REPEATED_COLUMN] if history else []
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    write_atomic(directory / METRICS_FILE, text.getvalue().encode())
+    rows = [columns, *([row.get(name, "") for name in columns] for row in history)]
+    write_atomic(directory / METRICS_FILE, csv_text(rows, line_end="\n").encode())
 
 
 def count_epochs(directory: Path) -> int:

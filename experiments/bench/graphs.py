@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from experiments.bench.graph_routes import ROUTES, ProcessRates, shipped_crystals, spread
 from experiments.bench.timing import Timing, time_in_turn
 from experiments.console import console, print_table
+from experiments.number_text import json_text
 from experiments.record import RunRecord
 from models.crystal import Crystal
 from models.graph import GraphSettings
@@ -177,4 +177,4 @@ def write_graph_rates(
             for rate in rates
         ],
     }
-    write_atomic(directory / RESULT_FILE, (json.dumps(data, indent=1) + "\n").encode())
+    write_atomic(directory / RESULT_FILE, (json_text(data) + "\n").encode())

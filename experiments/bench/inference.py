@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -14,6 +13,7 @@ from experiments.bench.inference_models import InferenceModel
 from experiments.bench.inference_peers import missing_peers
 from experiments.bench.timing import Timing, thread_count, time_in_turn
 from experiments.console import console, print_table
+from experiments.number_text import json_text
 from experiments.record import RunRecord
 from photonic.files import write_atomic
 
@@ -191,4 +191,4 @@ def write_inference(found: InferenceRates, record: RunRecord, directory: Path) -
         "required_per_second": found.required,
         "is_reached": found.is_reached,
     }
-    write_atomic(directory / RESULT_FILE, (json.dumps(data, indent=1) + "\n").encode())
+    write_atomic(directory / RESULT_FILE, (json_text(data) + "\n").encode())

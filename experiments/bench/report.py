@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from experiments.bench.core import FLOPS_PER_MZI, Measurement
 from experiments.console import console, print_table
 from experiments.figures import save_figure
+from experiments.number_text import json_text
 from experiments.record import RunRecord
 from photonic.files import write_atomic
 
@@ -57,7 +57,7 @@ def write_measurements(
         "flops_per_mzi_and_column": FLOPS_PER_MZI,
         "measurements": [asdict(m) | {"is_reached": m.is_reached} for m in measurements],
     }
-    write_atomic(directory / RESULT_FILE, (json.dumps(data, indent=1) + "\n").encode())
+    write_atomic(directory / RESULT_FILE, (json_text(data) + "\n").encode())
     _draw(measurements, directory / FIGURE_FILE)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -22,6 +21,7 @@ from experiments.bench.scheduler_cluster import (
 )
 from experiments.bench.study_store import StoreCost
 from experiments.console import console, print_table
+from experiments.number_text import json_text
 from experiments.record import RunRecord
 from experiments.study.engine import run_schedule
 from experiments.study.evaluate import Task
@@ -328,4 +328,4 @@ def write_scheduler(
         "loads": [asdict(load) | {"rate": load.rate} for load in loads],
         "store": None if cost is None else asdict(cost),
     }
-    write_atomic(directory / RESULT_FILE, (json.dumps(data, indent=1) + "\n").encode())
+    write_atomic(directory / RESULT_FILE, (json_text(data) + "\n").encode())

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from experiments.console import console, print_table
+from experiments.number_text import json_text
 from experiments.record import RunRecord
 from photonic.files import write_atomic
 
@@ -85,4 +85,4 @@ def write_figures(figures: Sequence[Figure], record: RunRecord, directory: Path)
         "record": record.model_dump(mode="json"),
         "figures": [asdict(figure) | {"is_reached": figure.is_reached} for figure in figures],
     }
-    write_atomic(directory / RESULT_FILE, (json.dumps(data, indent=1) + "\n").encode())
+    write_atomic(directory / RESULT_FILE, (json_text(data) + "\n").encode())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from experiments.console import console, print_table
 from experiments.mapped import MappingSettings
 from experiments.noise_aware import FineTuningRun
 from experiments.noise_aware_job import fine_tune_config
+from experiments.number_text import json_text
 from experiments.record import RunRecord
 from experiments.training import TrainingRun
 from experiments.training_data import TrainingData
@@ -184,4 +184,4 @@ def write_step_times(times: StepTimes, record: RunRecord, directory: Path) -> No
         "required_overhead": REQUIRED_OVERHEAD,
         "is_stalled": times.is_stalled,
     }
-    write_atomic(directory / RESULT_FILE, (json.dumps(data, indent=1) + "\n").encode())
+    write_atomic(directory / RESULT_FILE, (json_text(data) + "\n").encode())

@@ -23,6 +23,7 @@ def diff(
     import orjson
 
     from experiments.commands.bundle_text import print_diff
+    from experiments.number_text import positive_zeros
     from experiments.output import prepare_file
     from photonic.chipfile import diff_exports, read_export
     from photonic.files import write_new
@@ -34,4 +35,5 @@ def diff(
     )
     print_diff(changes)
     if json_file is not None:
-        write_new(json_file, orjson.dumps(changes.to_dict(), option=orjson.OPT_INDENT_2) + b"\n")
+        content = positive_zeros(changes.to_dict())
+        write_new(json_file, orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")

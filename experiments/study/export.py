@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
+from experiments.number_text import frame_text
 from experiments.output import prepare_file
 from experiments.study.store import DEVIATION, EXPECTED, MAE, WEIGHT_ERROR
 from photonic.files import write_new
@@ -31,7 +32,7 @@ def write_csv(results: xr.Dataset, path: Path) -> None:
         FileExistsError: if ``path`` exists.
     """
     prepare_file(path)
-    write_new(path, chip_table(results).to_csv(index=False).encode())
+    write_new(path, frame_text(chip_table(results)).encode())
 
 
 def write_parquet(results: xr.Dataset, path: Path) -> None:

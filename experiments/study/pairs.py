@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from experiments.number_text import frame_text
 from experiments.output import prepare_file
 from experiments.study.compare import Paired
 from experiments.study.description import StudyError
@@ -129,4 +130,4 @@ def write_pairs(results: xr.Dataset, pairs: list[PairOfPoints], path: Path) -> N
         FileExistsError: if ``path`` exists.
     """
     prepare_file(path)
-    write_new(path, pair_table(results, pairs).to_csv(index=False).encode())
+    write_new(path, frame_text(pair_table(results, pairs)).encode())

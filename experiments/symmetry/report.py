@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from experiments.console import console, print_table
+from experiments.number_text import csv_text, json_text
 from experiments.record import RunRecord
 from experiments.symmetry.columns import WHERES, Where
 from experiments.symmetry.row import EXACT, Row
@@ -99,7 +97,7 @@ def write_report(
             for edge in report.edges
         ],
     }
-    text = json.dumps(contents, indent=1, allow_nan=False)
+    text = json_text(contents, allow_nan=False)
     write_atomic(directory / JSON_FILE, text.encode())
     header = ["test", "crystals", "number", *WHERES, "tolerance", "verdict"]
     _write_csv(directory / CSV_FILE, header, [_csv_row(row) for row in report.rows])
@@ -141,9 +139,7 @@ def _csv_row(row: Row) -> list[object]:
 
 
 def _write_csv(path: Path, header: list[str], rows: list[list[object]]) -> None:
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows([header, *rows])
-    write_atomic(path, text.getvalue().encode())
+    write_atomic(path, csv_text([header, *rows]).encode())
 
 
 def _finite(value: float) -> float | None:
