@@ -9,6 +9,7 @@ from torch import Tensor
 
 from photonic.checks import as_tensor, whole_number
 from photonic.decomposition import decompose
+from photonic.kernels.singular import TIE, singular_factors
 from photonic.layout import UNIVERSAL_KINDS, MeshLayout
 from photonic.program import Program
 from photonic.singular_order import SingularOrder, reorder_factors
@@ -30,9 +31,11 @@ def map_linear(
     """Ideal settings that perform a weight matrix.
 
     Each tile is decomposed as W = scale U[:, :r] diag(S) V^T[:r, :] with orthogonal U and V,
-    S >= 0 with largest entry 1 and scale its largest singular value. Signs are fixed: in each
-    column of U (each row of V^T beyond r) the first entry of largest magnitude is positive. A tile
-    of zeros has scale 0, S = 0 and both meshes at the identity.
+    S >= 0 with largest entry 1 and scale its largest singular value. The settings are those of the
+    weight, with the same bits on every processor. Where singular values are zero or equal, the unit
+    vectors that lie best in their space choose its basis. Signs are fixed: in each column of U
+    (each row of V^T beyond r) the first entry of largest magnitude is positive. A tile of zeros has
+    scale 0, S = 0 and both meshes at the identity.
 
     Args:
         weight: (out_features, in_features) real and finite; computed in float64.
@@ -63,7 +66,6 @@ def map_linear(
     scale = singular[..., 0].clone()
     is_zero = scale == 0
     u, vt = _fix_signs(u, vt)
-    u[is_zero], vt[is_zero] = torch.eye(rows).to(u), torch.eye(columns).to(vt)
     u, singular, vt = reorder_factors(u, singular, vt, order)
     attenuation = singular / torch.where(is_zero, 1.0, scale)[..., None]
     u_layout, v_layout = MeshLayout(layout, rows), MeshLayout(layout, columns)
@@ -117,20 +119,21 @@ def _split(matrix: Tensor, rows: int, columns: int) -> Tensor:
 
 
 def _factors(tiles: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Full U, S and V^T of (R, C, m, n) tiles, shared among threads: LAPACK takes one at a time."""
+    """Full U, S and V^T of (R, C, m, n) tiles, shared among threads."""
     grid, (rows, columns) = tiles.shape[:2], tiles.shape[2:]
     flat = tiles.reshape(-1, rows, columns)
-    u = flat.new_empty(len(flat), rows, rows)
-    singular = flat.new_empty(len(flat), min(rows, columns))
-    vt = flat.new_empty(len(flat), columns, columns)
-
-    def work(first: int, last: int) -> None:
-        found = torch.linalg.svd(flat[first:last], full_matrices=True)
-        for whole, part in zip((u, singular, vt), found, strict=True):
-            whole[first:last] = part
-
-    share(work, len(flat), grain=max(1, SMALLEST_SHARE // (rows * columns)))
-    return tuple(part.unflatten(0, grid) for part in (u, singular, vt))
+    found = (
+        flat.new_empty(len(flat), rows, rows),
+        flat.new_empty(len(flat), min(rows, columns)),
+        flat.new_empty(len(flat), columns, columns),
+    )
+    arrays = [part.numpy() for part in (flat.contiguous(), *found)]
+    share(
+        lambda first, last: singular_factors(first, last, *arrays),
+        len(flat),
+        grain=max(1, SMALLEST_SHARE // (rows * columns)),
+    )
+    return tuple(part.unflatten(0, grid) for part in found)
 
 
 def _fix_signs(u: Tensor, vt: Tensor) -> tuple[Tensor, Tensor]:
@@ -142,5 +145,7 @@ def _fix_signs(u: Tensor, vt: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _column_signs(matrix: Tensor) -> Tensor:
-    largest = matrix.abs().argmax(dim=-2, keepdim=True)
-    return matrix.gather(-2, largest).squeeze(-2).sign()
+    size = matrix.abs()
+    is_largest = size >= (1 - TIE) * size.amax(dim=-2, keepdim=True)
+    first = is_largest.to(torch.uint8).argmax(dim=-2, keepdim=True)
+    return matrix.gather(-2, first).squeeze(-2).sign()

@@ -76,6 +76,7 @@ CORRECTED_ERROR = 0.1  # relative, sampled E_c; a few clipped MZIs carry it, 150
 MOMENTS_F32 = 3e-5  # relative; exact moments of up to 100 shifters in float32
 FINITE_DIFFERENCE = 1e-6  # relative; central differences of exact moments in float64
 SENSITIVITY_MEMORY_MB = 1000  # peak of a process, 256 x 256 weights on 16 x 16 tiles; measured 630
+SAME_PHASE = 1e-11  # [rad]; settings of weights that differ by rounding; measured 3e-13
 
 # Photonic layers and fits.
 FIT_F64 = 1e-13  # relative error E of a reachable target; measured 2e-15 for N <= 32

@@ -5,10 +5,15 @@ The block of conventions.py, item 5, splits into real rotation and phases:
     M(theta, phi) = k R diag(e, 1),  k = -i exp(i theta/2),  e = -exp(i phi),
     R = [[S, -c], [c, S]],           S = sin(theta/2),       c = cos(theta/2).
 
-Two rules keep the rebuilt matrix exact to rounding. Magnitudes: S and c come from the pivots by
-hypot, so nothing small is dropped and a zero pivot gives an exact bar or cross. Phases: k and e
+Two rules keep the rebuilt matrix exact to rounding. Magnitudes: S and c come from the sizes of the
+pivots, so nothing small is dropped and a zero pivot gives an exact bar or cross. Phases: k and e
 are recomputed from the stored, rounded angles, so the next phases absorb their rounding; otherwise
 the rounding of pi, equal in every block, would add up along the mesh.
+
+Two more make the settings those of the matrix and not of the processor. The arithmetic is exact:
+every operation rounds as IEEE 754 says, so that the same matrix gives the same bits everywhere.
+Where nothing but rounding would choose, a rule does: two pivots of rounding size make a bar, the
+phase of a pivot of that size is 0, and an angle just below a full turn is 0.
 
 Source: Clements et al., Optica 3, 1460 (2016), section 3; Reck et al., PRL 73, 58 (1994).
 """
@@ -18,12 +23,16 @@ from typing import Any
 
 import numpy as np
 
-from photonic.kernels.compile import device, kernel
+from photonic.kernels.angles import argument, length, sine_cosine
+from photonic.kernels.compile import exact_device, exact_kernel
 
 _TWO_PI = 2 * math.pi
+_EPS = np.finfo(np.float64).eps
+_WRAP = 8 * _EPS
+"""Angles nearer than this below a full turn are 0 [rad]; the last two numbers before 2 pi."""
 
 
-@kernel
+@exact_kernel
 def null_reck(
     first: int, last: int, unitary: Any, index: Any, theta: Any, phi: Any, screen: Any
 ) -> None:
@@ -38,21 +47,21 @@ def null_reck(
         index: (columns, N) position of the interferometer at a column and upper mode.
         theta: (B, M) filled with internal phases in [0, pi].
         phi: (B, M) filled with external phases in [0, 2 pi).
-        screen: (B, N) filled with the arguments of the diagonal.
+        screen: (B, N) filled with the arguments of the diagonal in [0, 2 pi).
     """
     n = unitary.shape[1]
     work = np.empty((n, n), np.complex128)
     for item in range(first, last):
-        work[:] = unitary[item].T
+        _transpose(unitary[item], work)
         for diagonal in range(n - 1):
             for mode in range(n - 1 - diagonal):
                 k = index[mode + 2 * diagonal, mode]
                 theta[item, k], phi[item, k] = _null_from_right(work, n - 1 - diagonal, mode)
         for y in range(n):
-            screen[item, y] = math.atan2(work[y, y].imag, work[y, y].real)
+            screen[item, y] = _turn(argument(work[y, y].imag, work[y, y].real))
 
 
-@kernel
+@exact_kernel
 def null_clements(
     first: int, last: int, unitary: Any, index: Any, theta: Any, phi: Any, screen: Any
 ) -> None:
@@ -69,7 +78,7 @@ def null_clements(
         index: (columns, N) position of the interferometer at a column and upper mode.
         theta: (B, M) filled with internal phases.
         phi: (B, M) filled with external phases.
-        screen: (B, N) filled with the arguments of the diagonal.
+        screen: (B, N) filled with the arguments of the diagonal in [0, 2 pi).
     """
     n = unitary.shape[1]
     work = np.empty((n, n), np.complex128)
@@ -77,7 +86,7 @@ def null_clements(
     modes, mzis = np.empty(size, np.intp), np.empty(size, np.intp)
     sines, phases = np.empty((2, size)), np.empty(size, np.complex128)
     for item in range(first, last):
-        work[:] = unitary[item].T
+        _transpose(unitary[item], work)
         count = 0
         for diagonal in range(n - 1):
             for step in range(diagonal + 1):
@@ -98,10 +107,17 @@ def null_clements(
                 work, modes[i], theta[item, k], sines[0, i], sines[1, i], phases[i]
             )
         for y in range(n):
-            screen[item, y] = math.atan2(work[y, y].imag, work[y, y].real)
+            screen[item, y] = _turn(argument(work[y, y].imag, work[y, y].real))
 
 
-@device
+@exact_device
+def _transpose(matrix: Any, work: Any) -> None:
+    for i in range(work.shape[0]):
+        for j in range(work.shape[0]):
+            work[j, i] = matrix[i, j]
+
+
+@exact_device
 def _null_from_right(work: Any, row: int, mode: int) -> Any:
     """Apply M^-1 to columns (mode, mode + 1) so that the entry of ``row`` and ``mode`` vanishes.
 
@@ -109,10 +125,11 @@ def _null_from_right(work: Any, row: int, mode: int) -> Any:
     those below are cleared, and no cleared entry is read. Returns theta and phi.
     """
     left, right = work[mode], work[mode + 1]
-    theta, sin, cos, phase = _rotation(right[row], left[row])
+    theta, sin, cos, phase = _rotation(right[row], left[row], _negligible(work))
     phi = _external_phase(phase.conjugate())
     kr, ki = _common_phase(theta)
-    er, ei = -math.cos(phi), math.sin(phi)  # conj(e)
+    sin_phi, cos_phi = sine_cosine(phi)
+    er, ei = -cos_phi, sin_phi  # conj(e)
     ur, ui = er * kr + ei * ki, ei * kr - er * ki  # conj(e) conj(k)
     ar, ai, br, bi = ur * sin, ui * sin, -kr * cos, ki * cos
     cr, ci, dr, di = ur * cos, ui * cos, kr * sin, -ki * sin
@@ -127,13 +144,15 @@ def _null_from_right(work: Any, row: int, mode: int) -> Any:
     return theta, phi
 
 
-@device
+@exact_device
 def _null_from_left(work: Any, mode: int, column: int) -> Any:
     """Apply G^-1 to rows (mode, mode + 1): the entry of row ``mode + 1`` and ``column`` vanishes.
 
     Returns theta, S, c and p.
     """
-    theta, sin, cos, phase = _rotation(work[column, mode], work[column, mode + 1])
+    theta, sin, cos, phase = _rotation(
+        work[column, mode], work[column, mode + 1], _negligible(work)
+    )
     pr, pi = phase.real, -phase.imag
     for j in range(column, work.shape[0]):
         upper, lower = work[j, mode], work[j, mode + 1]
@@ -143,7 +162,7 @@ def _null_from_left(work: Any, mode: int, column: int) -> Any:
     return theta, sin, cos, phase
 
 
-@device
+@exact_device
 def _commute(work: Any, mode: int, theta: float, sin: float, cos: float, phase: complex) -> float:
     """Rewrite diag(p, 1) R diag(pair) as diag(new pair) M(theta, phi); return phi.
 
@@ -151,51 +170,67 @@ def _commute(work: Any, mode: int, theta: float, sin: float, cos: float, phase: 
     """
     upper, lower = work[mode, mode], work[mode + 1, mode + 1]
     ratio = complex(-1.0, 0.0)
-    if sin * cos != 0:
+    if min(sin, cos) > _negligible(work):
         ratio = upper * lower.conjugate()
     phi = _external_phase(ratio)
     kr, ki = _common_phase(theta)
     common = complex(kr, -ki)
-    turned = upper * complex(-math.cos(phi), math.sin(phi))
+    sin_phi, cos_phi = sine_cosine(phi)
+    turned = upper * complex(-cos_phi, sin_phi)
     work[mode, mode] = phase * (common * (sin * sin * turned + cos * cos * lower))
     work[mode + 1, mode + 1] = common * (cos * cos * turned + sin * sin * lower)
     return phi
 
 
-@device
-def _rotation(bar: complex, cross: complex) -> Any:
+@exact_device
+def _rotation(bar: complex, cross: complex, negligible: float) -> Any:
     """Rotation that brings two pivots into one.
 
     Args:
         bar: entry that the bar port carries.
         cross: entry that the cross port carries.
+        negligible: size up to which they are rounding.
 
     Returns:
         theta, S = |bar| / h, c = |cross| / h and the phase of bar relative to cross. If both are
-        zero the rotation is a bar; if one is, the phase is free and -1.
+        negligible the rotation is a bar; if one is, the phase is free and -1.
     """
     br, bi, cr, ci = bar.real, bar.imag, cross.real, cross.imag
-    bar_size, cross_size = math.hypot(br, bi), math.hypot(cr, ci)
-    if bar_size == 0.0 or cross_size == 0.0:
-        if bar_size == 0.0 and cross_size != 0.0:
-            return 0.0, 0.0, 1.0, complex(-1.0, 0.0)
+    bar_size, cross_size = length(br, bi), length(cr, ci)
+    if cross_size == 0.0 or max(bar_size, cross_size) <= negligible:
         return math.pi, 1.0, 0.0, complex(-1.0, 0.0)
-    size = math.hypot(bar_size, cross_size)
-    br, bi, cr, ci = br / bar_size, bi / bar_size, cr / cross_size, ci / cross_size
-    phase = complex(br * cr + bi * ci, bi * cr - br * ci)
-    return 2 * math.atan2(bar_size, cross_size), bar_size / size, cross_size / size, phase
+    size = length(bar_size, cross_size)
+    phase = complex(-1.0, 0.0)
+    if min(bar_size, cross_size) > negligible:
+        br, bi, cr, ci = br / bar_size, bi / bar_size, cr / cross_size, ci / cross_size
+        phase = complex(br * cr + bi * ci, bi * cr - br * ci)
+    return 2 * argument(bar_size, cross_size), bar_size / size, cross_size / size, phase
 
 
-@device
+@exact_device
+def _negligible(work: Any) -> float:
+    """Size up to which pivots are rounding; smaller for many modes, where their errors add up."""
+    return min(6.0, 256.0 / work.shape[0]) * _EPS
+
+
+@exact_device
 def _external_phase(ratio: complex) -> float:
     """phi in [0, 2 pi) with -exp(i phi) along ``ratio``."""
-    phi = math.atan2(ratio.imag, ratio.real) + math.pi
-    return 0.0 if phi >= _TWO_PI else phi
+    return _turn(argument(ratio.imag, ratio.real) + math.pi)
 
 
-@device
+@exact_device
+def _turn(angle: float) -> float:
+    """An angle of [-pi, 2 pi] in [0, 2 pi)."""
+    if angle < 0:
+        angle += _TWO_PI
+    return 0.0 if angle >= _TWO_PI - _WRAP else angle
+
+
+@exact_device
 def _common_phase(theta: float) -> Any:
     """k = -i exp(i theta / 2), real and imaginary part, with the exact bar of ``mzi_entries``."""
     if theta == math.pi:
         return 1.0, 0.0
-    return math.sin(theta / 2), -math.cos(theta / 2)
+    sin, cos = sine_cosine(theta / 2)
+    return sin, -cos

@@ -26,9 +26,9 @@ def measure_deviation(first: int, last: int, matrices: Any, deviation: Any) -> N
                 re[r, j], im[r, j] = matrices[item, r, j].real, matrices[item, r, j].imag
         largest = 0.0
         for i in range(n):
-            real[:] = 0
-            imag[:] = 0
-            real[i] = -1
+            for j in range(i, n):
+                real[j], imag[j] = 0.0, 0.0
+            real[i] = -1.0
             for r in range(n):
                 a, b, row_re, row_im = re[r, i], im[r, i], re[r], im[r]
                 for j in range(i, n):
