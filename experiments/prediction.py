@@ -19,7 +19,7 @@ from experiments.results import Floats, quantile
 from models.checkpoint import CONFIG_FILE, WEIGHTS_FILE, checkpoint_bytes
 from models.crystal import CrystalError
 from models.datasets.user import NamedCrystal, Skipped
-from models.datasets.user.skipped import one_line
+from models.datasets.user.skipped import reason_of
 from models.graph import CrystalGraph, SymmetryWarning
 from models.model import CrystalModel
 from photonic import Chip
@@ -168,7 +168,7 @@ def _graph(
         try:
             graph = model.graph(structure.crystal)
         except CrystalError as error:
-            return Skipped(structure.source, one_line(error))
+            return Skipped(structure.source, reason_of(error))
     hints = [structure.note, *(str(warning.message) for warning in caught)]
     notes.extend(f"{structure.source}: {hint}" for hint in hints if hint)
     return graph

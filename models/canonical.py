@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.basis_order import basis_order
-from models.crystal import Crystal, CrystalError
+from models.crystal import Crystal, CrystalError, check_room
 from models.reduction import KEYS, reduce_lattice, smallest_metrics
 from models.symmetry import find_translations, first_of_classes
 
@@ -169,10 +169,11 @@ def canonical_cell(
         class_tolerance: [Angstrom] tolerance of the operations that connect bases.
 
     Raises:
-        CrystalError: if the lattice is too skewed to be reduced.
+        CrystalError: if the lattice is too skewed to be reduced; as ``check_room``.
     """
     # In a reduced cell the nearest image of a site is found by rounding.
     reduced = minkowski_reduced(right_handed(crystal))
+    check_room(reduced)
     primitive, is_certain = primitive_cell(reduced, symprec)
     if primitive is not reduced:
         reduced = minkowski_reduced(primitive)

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 MAX_ATOMIC_NUMBER = 118
+MAX_LENGTH = 1e6
+"""[Angstrom] of a lattice vector: a tenth of a millimetre, in the wrong unit for certain."""
+MAX_CELLS = 1e6
+"""Cells between a site and the origin; farther ones keep fewer than ten digits of their place."""
+MIN_DISTANCE = 0.5
+"""[Angstrom] of atoms; the closest pair in the shipped data is 0.75 Angstrom apart."""
+MIN_VOLUME = MIN_DISTANCE**3 / np.sqrt(2)
+"""[Angstrom^3] per site in the closest packing of atoms at that distance."""
 
 
 class CrystalError(ValueError):
@@ -35,8 +43,8 @@ class Crystal:
         frac_coords: (S, 3) fractional coordinates, any image.
 
     Raises:
-        CrystalError: for wrong shapes, numbers that are not finite, unknown elements or a cell
-            without volume.
+        CrystalError: for wrong shapes, numbers that are not finite or too large, unknown elements
+            or a cell without volume.
     """
 
     numbers: NDArray[np.int64]
@@ -61,6 +69,12 @@ class Crystal:
             raise CrystalError("`numbers` must be whole atomic numbers")
         if numbers.min() < 1 or numbers.max() > MAX_ATOMIC_NUMBER:
             raise CrystalError(f"atomic numbers must lie in 1..{MAX_ATOMIC_NUMBER}")
+        if np.abs(frac_coords).max() > MAX_CELLS:
+            raise CrystalError(f"fractional coordinates must not exceed {MAX_CELLS:g}")
+        if np.abs(lattice).max() > MAX_LENGTH:
+            raise CrystalError(
+                f"lattice vectors must not be longer than {MAX_LENGTH:g} Angstrom: wrong unit?"
+            )
         lengths = np.linalg.norm(lattice, axis=1)
         if abs(np.linalg.det(lattice)) < 1e-6 * max(float(np.prod(lengths)), 1e-30):
             raise CrystalError("the lattice vectors span no volume")
@@ -128,3 +142,23 @@ def _number_array(name: str, values: object) -> NDArray[np.float64] | NDArray[np
     if array.dtype.kind not in "iuf":
         raise CrystalError(f"`{name}` must hold real numbers, got {type(values).__name__}")
     return array
+
+
+def check_room(crystal: Crystal) -> None:
+    """Refuse a cell in which atoms must overlap, before the multitude of images is searched.
+
+    Raises:
+        CrystalError: for a volume too small for so many sites, or a lattice vector shorter than
+            ``MIN_DISTANCE``.
+    """
+    if crystal.volume < MIN_VOLUME * crystal.num_sites:
+        raise CrystalError(
+            f"{crystal.num_sites} sites in {crystal.volume:.3g} Angstrom^3: atoms on top of each "
+            "other, or a wrong unit or scale"
+        )
+    shortest = np.linalg.norm(crystal.lattice, axis=1).min()
+    if shortest < MIN_DISTANCE:
+        raise CrystalError(
+            f"a lattice vector is only {shortest:.3g} Angstrom long (at least {MIN_DISTANCE} "
+            "expected)"
+        )

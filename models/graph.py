@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.canonical import CanonicalCell, canonical_cell
-from models.crystal import Crystal, CrystalError
+from models.crystal import MIN_DISTANCE, Crystal, CrystalError, check_room
 from models.frames import LatticeFrame, lattice_frames
 from models.neighbours import nearest_edges, nearest_neighbours, neighbours_within
 
@@ -29,8 +29,6 @@ __all__ = [
     "nearest_edges",
     "neighbours_within",
 ]
-
-MIN_DISTANCE = 0.5  # Angstrom; the closest pair in the shipped data is 0.75 Angstrom apart
 
 
 class SymmetryWarning(UserWarning):
@@ -141,8 +139,9 @@ def check_distances(crystal: Crystal) -> None:
     """Refuse a structure in which atoms sit on top of each other.
 
     Raises:
-        CrystalError: naming the two sites and their distance.
+        CrystalError: naming the two sites and their distance; as ``check_room``.
     """
+    check_room(crystal)
     pairs, _, lengths = neighbours_within(crystal, MIN_DISTANCE)
     if lengths.size:
         closest = int(np.argmin(lengths))

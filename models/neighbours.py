@@ -16,6 +16,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 REACH = 1.3
 """First search radius over that of a sphere which holds k + 1 sites on average."""
+MAX_START = 12.0
+"""[Angstrom] largest first radius: in chains, layers and clusters in a vacuum the average says
+nothing about the neighbours of a site, and the sphere would hold millions."""
 GROWTH = 1.25
 """Factor to the radius of a site that has fewer than k neighbours in it."""
 SLACK = 1e-9
@@ -70,7 +73,8 @@ def _edges(
     num_sites = frac_coords.shape[0]
     triangle = _triangle(lattice)
     volume_per_site = triangle[0, 0] * triangle[1, 1] * triangle[2, 2] / num_sites
-    first_cutoff = REACH * (3 * (k + 1) * volume_per_site / (4 * np.pi)) ** (1 / 3)
+    average = REACH * (3 * (k + 1) * volume_per_site / (4 * np.pi)) ** (1 / 3)
+    first_cutoff = min(average, MAX_START)
     senders, vectors, lengths = np.empty(4 * k + 32, np.int64), _table(4 * k + 32), _row(4 * k + 32)
     index = np.empty((2, num_sites * (k + 8)), np.int64)
     all_vectors, all_lengths = _table(index.shape[1]), _row(index.shape[1])

@@ -103,7 +103,8 @@ def _translations(
     offsets = np.empty((count, num_sites, 3))
     misfits = np.empty(count)
     found = 0
-    moved, translation = np.empty((num_sites, 3)), np.empty(3)
+    translation = np.empty(3)
+    bins = _binned(lattice, frac_coords, tolerance)
     for n in range(first[origin], last[origin]):
         for axis in range(3):
             translation[axis] = frac_coords[order[n], axis] - frac_coords[origin, axis]
@@ -111,19 +112,10 @@ def _translations(
             continue
         for axis in range(3):
             steps[found, axis] = int(np.rint(translation[axis] * common)) % common
-            for site in range(num_sites):
-                moved[site, axis] = frac_coords[site, axis] + translation[axis]
         misfits[found] = _images(
-            lattice,
-            frac_coords,
-            moved,
-            order,
-            first,
-            last,
-            tolerance,
-            images[found],
+            lattice, frac_coords, frac_coords, translation, first, bins, tolerance, images[found],
             offsets[found],
-        )
+        )  # fmt: skip
         if misfits[found] <= tolerance:
             found += 1
     return common, steps[:found], images[:found], offsets[:found], misfits[:found]
@@ -149,35 +141,94 @@ def _round_to_parts(translation: Floats, lattice: Floats, common: int, tolerance
 
 
 @compiled
+def _binned(
+    lattice: Floats, frac_coords: Floats, tolerance: float
+) -> tuple[Ints, Floats, Ints, Ints]:
+    """Sites sorted into parallelepipeds of the cell at least ``tolerance`` [Angstrom] thick.
+
+    A large cell is compared with its moved copy thousands of times, so that looking at all pairs of
+    sites would take minutes.
+
+    Returns:
+        (3,) bins along each axis, (3,) bins that the tolerance spans, (bins + 1,) where the members
+        of each start, (S,) members.
+    """
+    num_sites = frac_coords.shape[0]
+    shape, span = np.ones(3, np.int64), np.empty(3)
+    volume = 0.0
+    for axis in range(3):
+        volume += lattice[0, axis] * _cofactor(lattice, 0, axis)
+    for i in range(3):
+        face = np.sqrt(
+            _cofactor(lattice, i, 0) ** 2
+            + _cofactor(lattice, i, 1) ** 2
+            + _cofactor(lattice, i, 2) ** 2
+        )
+        shape[i] = max(1, int(min(np.ceil(num_sites ** (1 / 3)), abs(volume) / face / tolerance)))
+        span[i] = tolerance * face / abs(volume) * shape[i] + 1e-9  # and rounding
+    place = np.empty(num_sites, np.int64)
+    starts = np.zeros(shape[0] * shape[1] * shape[2] + 1, np.int64)
+    for site in range(num_sites):
+        for i in range(3):
+            x = frac_coords[site, i] - np.floor(frac_coords[site, i])
+            place[site] = place[site] * shape[i] if i else 0
+            place[site] += min(int(x * shape[i]), shape[i] - 1)
+        starts[place[site] + 1] += 1
+    for n in range(1, starts.size):
+        starts[n] += starts[n - 1]
+    filled, members = starts.copy(), np.empty(num_sites, np.int64)
+    for site in range(num_sites):
+        members[filled[place[site]]] = site
+        filled[place[site]] += 1
+    return shape, span, starts, members
+
+
+@compiled
 def _images(
     lattice: Floats,
     frac_coords: Floats,
-    moved: Floats,
-    order: Ints,
+    turned: Floats,
+    translation: Floats,
     first: Ints,
-    last: Ints,
+    bins: tuple[Ints, Floats, Ints, Ints],
     tolerance: float,
     image: Ints,
     offset: Floats,
 ) -> float:
     """Largest distance [Angstrom] of a moved site from its image; infinite if one has none.
 
-    Writes the (S,) nearest site of each moved one's kind and the (S, 3) vector to it.
+    Sites are moved to ``turned + translation``. Writes the (S,) nearest site of each one's kind,
+    the first of several, and the (S, 3) vector to it.
     """
+    shape, span, starts, members = bins
     is_taken = np.zeros(image.size, np.bool_)
     largest = 0.0
+    low, high, moved = np.empty(3, np.int64), np.empty(3, np.int64), np.empty((1, 3))
     for site in range(image.size):
-        best = np.inf
-        for n in range(first[site], last[site]):
-            distance = _distance(lattice, moved, site, frac_coords, order[n])
-            if distance < best:
-                best, image[site] = distance, order[n]
-        if best > tolerance or is_taken[image[site]]:
+        best, nearest = np.inf, image.size
+        for i in range(3):
+            moved[0, i] = turned[site, i] + translation[i]
+            x = (moved[0, i] - np.floor(moved[0, i])) * shape[i]
+            low[i], high[i] = int(np.floor(x - span[i])), int(np.floor(x + span[i]))
+            if high[i] - low[i] >= shape[i]:
+                low[i], high[i] = 0, shape[i] - 1
+        for a in range(low[0], high[0] + 1):
+            for b in range(low[1], high[1] + 1):
+                for c in range(low[2], high[2] + 1):
+                    place = (a % shape[0] * shape[1] + b % shape[1]) * shape[2] + c % shape[2]
+                    for other in members[starts[place] : starts[place + 1]]:
+                        if first[other] != first[site]:
+                            continue
+                        distance = _distance(lattice, moved, 0, frac_coords, other)
+                        if distance < best or (distance == best and other < nearest):
+                            best, nearest = distance, other
+        if best > tolerance or is_taken[nearest]:
             return np.inf
-        is_taken[image[site]] = True
+        image[site] = nearest
+        is_taken[nearest] = True
         largest = max(largest, best)
         for axis in range(3):
-            step = frac_coords[image[site], axis] - moved[site, axis]
+            step = frac_coords[nearest, axis] - moved[0, axis]
             offset[site, axis] = step - np.rint(step)
     return largest
 
@@ -195,6 +246,7 @@ def _first_of_classes(
     for axis in range(3):
         volume += lattice[0, axis] * _cofactor(lattice, 0, axis)
     size = abs(volume) ** (1 / 3)
+    bins = _binned(lattice, frac_coords, 2 * tolerance)
     is_first = np.zeros(len(bases), np.bool_)
     for k in range(len(bases)):
         is_new = True
@@ -202,9 +254,11 @@ def _first_of_classes(
             if is_first[earlier]:
                 matrix = _quotient(bases[k], bases[earlier])
                 if _strain(matrix, lattice) * size <= tolerance and (
-                    _keeps_sites(matrix, 1.0, lattice, frac_coords, order, first, last, tolerance)
+                    _keeps_sites(
+                        matrix, 1.0, lattice, frac_coords, order, first, last, bins, tolerance
+                    )
                     or _keeps_sites(
-                        matrix, -1.0, lattice, frac_coords, order, first, last, tolerance
+                        matrix, -1.0, lattice, frac_coords, order, first, last, bins, tolerance
                     )
                 ):
                     is_new = False
@@ -260,6 +314,7 @@ def _keeps_sites(
     order: Ints,
     first: Ints,
     last: Ints,
+    bins: tuple[Ints, Floats, Ints, Ints],
     tolerance: float,
 ) -> bool:
     """True if x -> sign matrix x + t maps all sites onto sites of their kind for some t.
@@ -269,16 +324,14 @@ def _keeps_sites(
     """
     num_sites = len(frac_coords)
     turned = _turned(frac_coords, matrix, sign)
-    moved, offset = np.empty((num_sites, 3)), np.empty((num_sites, 3))
+    translation, offset = np.empty(3), np.empty((num_sites, 3))
     image = np.empty(num_sites, np.int64)
     origin, _ = _rarest(order, first, last)
     for n in range(first[origin], last[origin]):
-        for site in range(num_sites):
-            for axis in range(3):
-                shift = frac_coords[order[n], axis] - turned[origin, axis]
-                moved[site, axis] = turned[site, axis] + shift
+        for axis in range(3):
+            translation[axis] = frac_coords[order[n], axis] - turned[origin, axis]
         largest = _images(
-            lattice, frac_coords, moved, order, first, last, 2 * tolerance, image, offset
+            lattice, frac_coords, turned, translation, first, bins, 2 * tolerance, image, offset
         )
         if largest <= 2 * tolerance and _scatter(offset, lattice) <= tolerance:
             return True

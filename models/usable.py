@@ -35,14 +35,23 @@ def check_usable(crystal: Crystal, max_atomic_number: int | None = None) -> None
             flat to search, two atoms nearer than 0.5 Angstrom, or an atom without a neighbour
             within 6 Angstrom.
     """
-    if crystal.num_sites > MAX_SITES:
-        raise CrystalError(f"{crystal.num_sites} sites in the cell (at most {MAX_SITES:,})")
+    check_number_of_sites(crystal.num_sites)
     if max_atomic_number is None:
         max_atomic_number = element_table().max_atomic_number
     _check_elements(crystal.numbers, max_atomic_number)
     _check_cell(crystal)
     check_distances(crystal)
     _check_neighbours(crystal)
+
+
+def check_number_of_sites(num_sites: int) -> None:
+    """Refuse a cell with too many sites; readers ask before they build it.
+
+    Raises:
+        CrystalError: for more than 1,000 sites.
+    """
+    if num_sites > MAX_SITES:
+        raise CrystalError(f"{num_sites} sites in the cell (at most {MAX_SITES:,})")
 
 
 def _check_elements(numbers: NDArray[np.int64], max_atomic_number: int) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -13,16 +13,20 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from models.datasets.load import DatasetError
-from models.datasets.user.skipped import one_line
+from models.datasets.user.packed import unpacked
+from models.datasets.user.skipped import reason_of
+from models.regular_files import open_regular
 
 _CHUNK = 1 << 18
-_MAX_RECORD = 1 << 26
+_MAX_RECORD = 1 << 25
 """Characters after which a record without an end is taken for damage."""
+_BLANKS = re.compile(r"[ \t\n\r]*")
 _DAMAGE = (
     OSError,
     EOFError,
     ValueError,  # bad JSON, bad UTF-8
     RuntimeError,  # encrypted archives, brackets nested too deeply
+    MemoryError,
     zlib.error,
     zipfile.BadZipFile,
     NotImplementedError,  # an unusual compression
@@ -36,52 +40,40 @@ def open_json(path: Path) -> Iterator[TextIO]:
     Raises:
         DatasetError: if there is no such file, it is a pickle, or it proves to be damaged.
     """
-    if not path.is_file():
-        raise DatasetError(f"{path}: {'is a directory' if path.is_dir() else 'no such file'}")
-    refuse_pickle(path)
     try:
-        with open(path, "rb") as file, _unpacked(file) as unpacked:
-            yield io.TextIOWrapper(unpacked, encoding="utf-8-sig")
+        with open_regular(path) as file:
+            refuse_pickle(path, file.peek(2))
+            with unpacked(file) as stream:
+                yield io.TextIOWrapper(stream, encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise DatasetError(f"{path}: no such file") from None
     except DatasetError as error:
         raise DatasetError(f"{path}: {error}") from None
     except _DAMAGE as error:
+        if isinstance(error, OSError) and error.filename is not None:
+            raise DatasetError(f"{path}: {error.strerror}") from None
         raise DatasetError(
-            f"{path}: not readable JSON, perhaps a broken download ({one_line(error)})"
+            f"{path}: not readable JSON, perhaps a broken download ({reason_of(error)})"
         ) from None
 
 
-def refuse_pickle(path: Path) -> None:
+def refuse_pickle(path: Path, start: bytes) -> None:
     """Refuse a file that runs code when it is opened, and say how to convert it.
+
+    Args:
+        path: the file.
+        start: its first bytes, two at least if it has them.
 
     Raises:
         DatasetError: if the name or the first bytes are those of a pickle.
     """
-    with open(path, "rb") as file:
-        start = file.read(2)
-    is_pickle = len(start) == 2 and start[0] == 0x80 and 2 <= start[1] <= 5
+    is_pickle = len(start) >= 2 and start[0] == 0x80 and 2 <= start[1] <= 5
     if is_pickle or {".pkl", ".pickle", ".pk"} & set(path.suffixes):
         raise DatasetError(
-            f"{path}: a pickle can run any code when it is opened, so it is not; convert it where "
-            "you trust it: python -c \"import json, pickle; json.dump(pickle.load(open('in.pkl', "
-            "'rb')), open('out.json', 'w'), default=float)\""
+            "a pickle can run any code when it is opened, so it is not; convert it where you trust "
+            "it: python -c \"import json, pickle; json.dump(pickle.load(open('in.pkl', 'rb')), "
+            "open('out.json', 'w'), default=float)\""
         )
-
-
-@contextmanager
-def _unpacked(file: io.BufferedReader) -> Iterator[Any]:
-    start = file.peek(4)[:4]
-    if start[:2] == b"\x1f\x8b":
-        with gzip.open(file) as unpacked:
-            yield unpacked
-    elif start == b"PK\x03\x04":
-        with zipfile.ZipFile(file) as archive:
-            names = [n for n in archive.namelist() if n.endswith(".json")]
-            if len(names) != 1:
-                raise DatasetError(f"the archive must hold one .json file, it holds {len(names)}")
-            with archive.open(names[0]) as unpacked:
-                yield unpacked
-    else:
-        yield file
 
 
 def read_json(path: Path) -> Any:
@@ -109,7 +101,10 @@ def iter_json(path: Path) -> Iterator[Any]:
         if start == "[":
             yield from _list_items(stream)
         elif start == "{":
-            yield json.loads(start + stream.read())
+            text = start + stream.read(_MAX_RECORD)
+            if stream.read(1):
+                raise DatasetError(f"an object of more than {_MAX_RECORD:,} characters")
+            yield json.loads(text)
         else:
             raise DatasetError("neither a JSON list nor an object")
 
@@ -153,6 +148,5 @@ def _decode(decoder: json.JSONDecoder, text: str, start: int) -> tuple[Any, int]
 
 
 def _skip_blanks(text: str, position: int) -> int:
-    while position < len(text) and text[position] in " \t\n\r":
-        position += 1
-    return position
+    match = _BLANKS.match(text, position)
+    return match.end() if match else position

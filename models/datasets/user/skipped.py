@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from models.printable import one_line, printable
+
 
 @dataclass(frozen=True)
 class Skipped:
     """One structure that was not used.
 
     Attributes:
-        source: file, ``file#number`` or id of the entry.
+        source: file, ``file#number`` or id of the entry; printable.
         reason: one line; names the site where one is to blame.
     """
 
     source: str
     reason: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", printable(self.source))
+        object.__setattr__(self, "reason", one_line(self.reason))
+
     def __str__(self) -> str:
         return f"{self.source}: {self.reason}"
 
 
-def one_line(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
     """The message of an error on one line of bounded length, its type if it has none."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 300 else f"{text[:297]}..."
+    return one_line(str(error)) or type(error).__name__

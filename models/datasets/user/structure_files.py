@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,12 @@ from models.crystal import Crystal, CrystalError
 from models.datasets.load import DatasetError
 from models.datasets.user.ase_formats import ASE_FORMATS, crystal_of_frame, frames_of_ase
 from models.datasets.user.json_files import iter_json, refuse_pickle
-from models.datasets.user.skipped import Skipped
+from models.datasets.user.packed import unpacked
+from models.datasets.user.skipped import Skipped, reason_of
 from models.datasets.user.structure_records import crystal_of_record, id_of_record
 from models.datasets.user.text_formats import crystal_of_poscar, structures_of_cif
+from models.printable import printable
+from models.regular_files import open_regular
 from models.usable import check_usable
 
 _CIF = {".cif", ".mcif"}
@@ -22,6 +24,10 @@ _POSCAR = {".vasp", ".poscar", ".contcar"}
 _JSON = {".json"}
 STRUCTURE_SUFFIXES = _CIF | _POSCAR | _JSON | ASE_FORMATS.keys()
 """Last part of the names that are structures, after a ``.gz``; POSCAR and CONTCAR come on top."""
+MAX_TEXT = 10_000_000
+"""Bytes of a CIF or POSCAR, unpacked."""
+MAX_SKIPPED = 100_000
+"""Structures of one file that cannot be used, before the rest is left."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +35,7 @@ class NamedCrystal:
     """A crystal and where it comes from.
 
     Attributes:
-        source: the file, or ``file#id`` if the file holds several.
+        source: the file, or ``file#id`` if the file holds several; printable.
         crystal: usable, as ``check_usable`` has it.
         note: one line that the user should know, mostly empty.
     """
@@ -38,12 +44,17 @@ class NamedCrystal:
     crystal: Crystal
     note: str = ""
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", printable(self.source))
+
 
 def is_structure_file(path: Path) -> bool:
-    """True if the name says that a file holds structures."""
+    """True if the name says that something other than a folder holds structures."""
     name = path.name.removesuffix(".gz")
     is_poscar = "POSCAR" in name or "CONTCAR" in name
-    return path.is_file() and (is_poscar or Path(name).suffix.lower() in STRUCTURE_SUFFIXES)
+    is_named = is_poscar or Path(name).suffix.lower() in STRUCTURE_SUFFIXES
+    # A link to nowhere or a pipe counts, so that it is told of, and not passed over in silence.
+    return is_named and os.path.lexists(path) and not path.is_dir()
 
 
 def read_structure_file(
@@ -51,27 +62,45 @@ def read_structure_file(
 ) -> Iterator[NamedCrystal | Skipped]:
     """The structures of a file in order; those that cannot be used with the reason.
 
+    Whatever a foreign reader stumbles over becomes a reason: a file never takes others along.
+
     Args:
         path: CIF, POSCAR, JSON (one or a list), or a format that ASE reads.
         max_atomic_number: highest atomic number that the model knows; None for the shipped table.
     """
-    is_empty = True
+    num_found = num_skipped = 0
     try:
         for name, get in _structures(path):
-            is_empty = False
+            num_found += 1
             source = str(path) if name is None else f"{path}#{name}"
             try:
                 crystal, note = get()
                 check_usable(crystal, max_atomic_number)
-            except CrystalError as error:
-                yield Skipped(source, str(error))
+            except Exception as error:
+                num_skipped += 1
+                yield Skipped(source, _reason(path, error))
+                if num_skipped == MAX_SKIPPED:
+                    raise CrystalError(
+                        f"{MAX_SKIPPED:,} structures cannot be used; the rest was not read"
+                    ) from None
             else:
                 yield NamedCrystal(source, crystal, note)
-    except (CrystalError, DatasetError, OSError, EOFError, zlib.error) as error:
-        yield Skipped(str(path), str(error).removeprefix(f"{path}: "))
+    except Exception as error:
+        yield Skipped(str(path), _reason(path, error))
     else:
-        if is_empty:
+        if num_found == 0:
             yield Skipped(str(path), "holds no structure")
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Why a structure cannot be used; the one place where any error may end."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, OSError) and error.strerror is not None:
+        return error.strerror
+    if isinstance(error, CrystalError | DatasetError):
+        return str(error).removeprefix(f"{path}: ")
+    return f"not a readable structure ({reason_of(error)})"
 
 
 _Getter = Callable[[], tuple[Crystal, str]]
@@ -79,9 +108,6 @@ _Getter = Callable[[], tuple[Crystal, str]]
 
 def _structures(path: Path) -> Iterator[tuple[str | None, _Getter]]:
     """Name (None if alone) of each structure and what decodes it."""
-    if not path.is_file():
-        raise CrystalError("is a directory" if path.is_dir() else "no such file")
-    refuse_pickle(path)
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     if suffix in _JSON:
         yield from _of_json(path)
@@ -113,9 +139,12 @@ def _look_ahead(records: Iterator[object]) -> Iterator[tuple[object, bool]]:
 
 
 def _of_text(path: Path, suffix: str) -> Iterator[tuple[str | None, _Getter]]:
-    data = path.read_bytes()
-    if data[:2] == b"\x1f\x8b":
-        data = gzip.decompress(data)
+    with open_regular(path) as file:
+        refuse_pickle(path, file.peek(2))
+        with unpacked(file) as stream:
+            data = stream.read(MAX_TEXT + 1)
+    if len(data) > MAX_TEXT:
+        raise CrystalError(f"not a readable structure (larger than {MAX_TEXT:,} bytes)")
     if b"\0" in data:
         raise CrystalError("not a readable structure (binary)")
     text = data.decode(errors="replace")  # names of authors are often in another encoding

@@ -5,6 +5,7 @@ decoder, which imports whatever module a file names.
 from __future__ import annotations
 
 import functools
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,9 +14,12 @@ from numpy.typing import NDArray
 
 from models.crystal import Crystal, CrystalError
 from models.datasets.user.text_formats import structures_of_cif
+from models.usable import check_number_of_sites
 
 ID_FIELDS = ("id", "jid", "material_id", "task_id", "entry_id", "name")
 """Where the records of the usual collections keep their id."""
+MAX_ID = 100
+"""Characters of an id that are kept."""
 
 
 def crystal_of_record(record: object) -> Crystal:
@@ -48,7 +52,7 @@ def id_of_record(record: object) -> str | None:
     if isinstance(record, Mapping):
         for field in ID_FIELDS:
             if isinstance(record.get(field), str | int):
-                return str(record[field])
+                return str(record[field])[:MAX_ID]
     return None
 
 
@@ -59,6 +63,7 @@ def _of_jarvis(record: Mapping[str, Any]) -> Crystal:
     elements = record.get("elements")
     if not isinstance(elements, list):
         raise CrystalError("`elements` must be a list of symbols")
+    check_number_of_sites(len(elements))
     numbers = np.array([_number(site, e) for site, e in enumerate(elements)], dtype=np.int64)
     is_cartesian = record.get("cartesian")
     if not isinstance(is_cartesian, bool):
@@ -90,6 +95,7 @@ def _of_pymatgen(record: Mapping[str, Any]) -> Crystal:
     sites = record["sites"]
     if not isinstance(sites, list) or not all(isinstance(site, Mapping) for site in sites):
         raise CrystalError("`sites` must be a list of objects")
+    check_number_of_sites(len(sites))
     lattice = record.get("lattice")
     if not isinstance(lattice, Mapping):
         raise CrystalError("no `lattice`: a molecule is no crystal")
@@ -112,7 +118,7 @@ def _site_number(index: int, site: Mapping[str, Any]) -> int:
 def _number(site: int, symbol: object) -> int:
     known = _atomic_numbers()
     if not isinstance(symbol, str) or symbol.strip() not in known:
-        raise CrystalError(f"site {site} holds no element ({symbol!r})")
+        raise CrystalError(f"site {site} holds no element ({reprlib.repr(symbol)})")
     return known[symbol.strip()]
 
 
