@@ -25,6 +25,11 @@ BAND = (0.05, 0.95)
 PER_CHIP = ("mae", "deviation_rms", "deviation_q95")
 """Statistics with one value per setting and chip."""
 
+MAX_BYTES = 2**31
+"""Of a file of results that is read."""
+_OF_CHIPS = ("mean", "q05", "q95", "sem")
+"""Statistics over chips."""
+
 Floats = NDArray[np.float64]
 Entry = tuple[tuple[str, ...], Floats, str]
 """Dimensions, values and meaning of a variable."""
@@ -167,9 +172,47 @@ def read_results(directory: Path) -> xr.Dataset:
     """The data set of a finished run.
 
     Raises:
-        ValueError: if the directory holds none.
+        ValueError: if the directory holds none, or one that is not what ``write_results`` writes.
     """
     path = Path(directory) / RESULT_FILE
-    if not path.is_file():
+    if not path.is_file():  # nor a pipe, which would be waited for
         raise ValueError(f"{directory} holds no {RESULT_FILE}")
-    return xr.load_dataset(path, engine="scipy")
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise ValueError(f"{path}: larger than {MAX_BYTES:,} bytes")
+    try:
+        with xr.open_dataset(path, engine="scipy", decode_cf=False) as raw:
+            if raw.nbytes > size:  # variables that share bytes: small on disk, large in memory
+                raise ValueError("holds less than it declares")
+            results = xr.decode_cf(raw, decode_times=False).load()
+        _check_results(results)
+    except Exception as error:  # scipy's reader raises whatever a wrong header leads to
+        reason = f"{type(error).__name__}: {error}".encode("unicode_escape").decode()[:300]
+        raise ValueError(f"{path} is not readable as NetCDF 3 of a run ({reason})") from error
+    return results
+
+
+def _check_results(results: xr.Dataset) -> None:
+    """Refuse a data set that lacks what tables and figures need, or has it in another form.
+
+    Raises:
+        ValueError: with what it lacks.
+    """
+    axis = results.attrs.get("axis")
+    over_settings = {f"{name}_{part}": (axis,) for name in PER_CHIP for part in _OF_CHIPS}
+    expected = {
+        **{"prediction": (axis, "chip", "crystal"), "digital": ("crystal",), "digital_mae": ()},
+        **{"label": ("crystal",), "chip": ("chip",), "crystal": ("crystal",), axis: (axis,)},
+        **dict.fromkeys(PER_CHIP, (axis, "chip")),
+        **over_settings,
+    }
+    for name, dimensions in expected.items():
+        kinds = "fiU" if name in (axis, "crystal") else "fi"
+        if name not in results or results[name].dims != dimensions:
+            raise ValueError(f"`{name}` over {dimensions} is missing")
+        if results[name].dtype.kind not in kinds and name != "crystal":
+            raise ValueError(f"`{name}` must not be of type {results[name].dtype}")
+    texts = [results.attrs.get(name) for name in ("title", "axis", "label_name", "record")]
+    texts += [results[name].attrs.get("units") for name in ("label", axis)]
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("a title, unit or record is missing")

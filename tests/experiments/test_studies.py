@@ -1,11 +1,17 @@
 """Sweeps and drift: parsing, statistics, reproducibility, resuming."""
 
 import json
+import os
+import tempfile
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.io import netcdf_file
 
 from experiments.chips_run import ChipSetting, ChipStudy
 from experiments.console import print_results
@@ -14,7 +20,7 @@ from experiments.evaluation import HeldOut, chip_predictions
 from experiments.figures import draw_results
 from experiments.mapped import MappedModel
 from experiments.record import RunRecord
-from experiments.results import Axis, chip_results, read_results
+from experiments.results import Axis, chip_results, read_results, write_results
 from experiments.sweep import NOISE_KINDS, parse_noise, parse_numbers, sweep_settings
 from photonic import Chip, HardwareConfig, load_hardware
 from tests import tolerances
@@ -224,3 +230,78 @@ def test_an_hour_has_3600_seconds(
     _, results = study.run(tmp_path / "out", record)
     direct = chip_predictions(mapped, held_out, Chip(hardware, 4, 0, 3600.0))
     assert np.array_equal(results["prediction"][0, 0], direct)
+
+
+@pytest.fixture(scope="module")
+def written(results: xr.Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_results(results, tmp_path_factory.mktemp("written")).parent
+
+
+@hypothesis.settings(max_examples=100)
+@given(
+    edits=st.lists(
+        st.tuples(st.floats(0, 1), st.sampled_from([b"", b"\0" * 4, b"\xff" * 4, b"\x7f", b"/"])),
+        min_size=1,
+        max_size=3,
+    ),
+    is_cut=st.booleans(),
+)
+def test_damaged_results_are_one_line_or_read(
+    written: Path, edits: list[tuple[float, bytes]], is_cut: bool
+) -> None:
+    """Whatever stands in the header, of which a third of the edits are."""
+    data = bytearray((written / "results.nc").read_bytes())
+    header = data.index(b"standard error of the mean")
+    for place, content in edits:
+        at = int(place * (len(data) if place > 0.7 else header))
+        data[at : at + len(content)] = content
+    if is_cut:
+        del data[int(edits[0][0] * len(data)) :]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "results.nc"
+        path.write_bytes(data)
+        try:
+            read_results(Path(folder))
+        except ValueError as error:
+            assert "not readable as NetCDF 3" in str(error) and "\n" not in str(error)
+            assert len(str(error)) < 600
+
+
+def test_results_that_declare_more_than_they_hold_are_refused(
+    written: Path, tmp_path: Path
+) -> None:
+    """All variables point at the bytes of the first: small on disk, large in memory."""
+    path, names = tmp_path / "results.nc", [f"v{number}" for number in range(10, 60)]
+    with netcdf_file(path, "w") as many:
+        many.createDimension("x", 1000)
+        for name in names:
+            many.createVariable(name, "f8", ("x",))[:] = 0.0
+    data = bytearray(path.read_bytes())
+    offset = 4 + 4 + 4 + 8 + 4 + 4  # name, rank, dimension, no attributes, type, bytes
+    places = [data.index(name.encode()) + offset for name in names]
+    for place in places:
+        data[place : place + 4] = data[places[0] : places[0] + 4]
+    path.write_bytes(data[: -49 * 8000])
+    with pytest.raises(ValueError, match="holds less than it declares"):
+        read_results(tmp_path)
+
+
+def test_other_results_are_refused(written: Path, tmp_path: Path) -> None:
+    good = read_results(written)
+    changes = {
+        "mae_q95": good.drop_vars("mae_q95"),
+        "prediction": good.transpose("crystal", ...),
+        "title": good.drop_attrs(deep=False),
+    }
+    for number, (name, changed) in enumerate(changes.items()):
+        place = tmp_path / str(number)
+        place.mkdir()
+        changed.to_netcdf(place / "results.nc", engine="scipy")
+        with pytest.raises(ValueError, match=f"not readable as NetCDF 3 of a run .*({name}|None)"):
+            read_results(place)
+
+
+def test_a_pipe_is_no_file_of_results(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "results.nc")
+    with pytest.raises(ValueError, match=r"holds no results\.nc"):
+        read_results(tmp_path)
