@@ -23,15 +23,16 @@ from typing import Any
 
 import dask
 from dask.local import SynchronousExecutor
-from distributed import Client, Scheduler, Worker
-from tornado.iostream import IOStream
+from distributed import Client, Scheduler, Security, Worker
+from tornado.iostream import SSLIOStream
 
 TIMEOUT_S = 600
 """[s] that processes may take to start and to connect on a busy machine."""
 LOG_LENGTH = 1000
 """What dask remembers unless ``distributed.admin.low-level-log-length`` says otherwise."""
 _LOG_LENGTH = "distributed.admin.low-level-log-length"
-_HOST = "tcp://127.0.0.1:0"
+_HOST, _PAGES = "tls://127.0.0.1:0", "127.0.0.1:0"
+"""Of the servers, and of their pages, which nobody looks at."""
 _LIGHT = {
     "distributed.worker.profile.enabled": False,
     "distributed.worker.use-file-locking": False,
@@ -73,6 +74,8 @@ def crowded_cluster(
 ) -> Iterator[Client]:
     """A client of a scheduler with many workers; all of it ends with the block.
 
+    As in a study, nobody else can connect to them: they hold certificates made for the block.
+
     Args:
         num_workers: servers in the one process of workers.
         threads: that each worker claims.
@@ -84,12 +87,13 @@ def crowded_cluster(
         OSError: if they do not start, for example for lack of open files.
     """
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    security = Security.temporary()
     limits = {"distributed.comm.timeouts.connect": TIMEOUT_S, "distributed.worker.daemon": True}
     with (
         dask.config.set({**limits, _LOG_LENGTH: log_length}),
-        _process(_scheduler, task, log_length) as address,
-        _process(_workers, task, address, num_workers, threads),
-        Client(address, timeout=TIMEOUT_S) as client,
+        _process(_scheduler, security, task, log_length) as address,
+        _process(_workers, security, task, address, num_workers, threads),
+        Client(address, security=security, timeout=TIMEOUT_S) as client,
     ):
         client.wait_for_workers(num_workers, timeout=TIMEOUT_S)
         yield client
@@ -130,19 +134,26 @@ def _run(serve: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> No
     asyncio.run(serve(*arguments))
 
 
-async def _scheduler(pipe: Connection, task: Callable[..., object], log_length: int) -> None:
+async def _scheduler(
+    pipe: Connection, security: Security, task: Callable[..., object], log_length: int
+) -> None:
     _count_bytes()
     settings = {"distributed.comm.timeouts.connect": TIMEOUT_S, _LOG_LENGTH: log_length}
     with dask.config.set(settings):
         async with Scheduler(
-            host=_HOST, dashboard=False, dashboard_address="127.0.0.1:0"
+            host=_HOST, security=security, dashboard=False, dashboard_address=_PAGES
         ) as scheduler:
             pipe.send(scheduler.address)
             await _end(pipe)
 
 
 async def _workers(
-    pipe: Connection, task: Callable[..., object], address: str, number: int, threads: int
+    pipe: Connection,
+    security: Security,
+    task: Callable[..., object],
+    address: str,
+    number: int,
+    threads: int,
 ) -> None:
     settings = {**_LIGHT, "distributed.comm.timeouts.connect": TIMEOUT_S}
     with tempfile.TemporaryDirectory() as scratch, dask.config.set(settings):
@@ -150,6 +161,9 @@ async def _workers(
             servers = [
                 Worker(
                     address,
+                    host=_HOST,
+                    security=security,
+                    dashboard_address=_PAGES,
                     nthreads=threads,
                     executor=SynchronousExecutor(),
                     memory_limit=0,
@@ -172,17 +186,17 @@ async def _end(pipe: Connection) -> None:
 
 def _count_bytes() -> None:
     """Count what passes the connections of this process from now on."""
-    read, write = IOStream.read_from_fd, IOStream.write_to_fd
+    read, write = SSLIOStream.read_from_fd, SSLIOStream.write_to_fd
 
-    def reading(stream: IOStream, buffer: bytearray | memoryview) -> int | None:
+    def reading(stream: SSLIOStream, buffer: bytearray | memoryview) -> int | None:
         number = read(stream, buffer)
         _bytes["received"] += number or 0
         return number
 
-    def writing(stream: IOStream, data: memoryview) -> int:
+    def writing(stream: SSLIOStream, data: memoryview) -> int:
         number = write(stream, data)
         _bytes["sent"] += number
         return number
 
     for name, function in {"read_from_fd": reading, "write_to_fd": writing}.items():
-        setattr(IOStream, name, function)
+        setattr(SSLIOStream, name, function)

@@ -6,8 +6,9 @@ from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
-from distributed import Scheduler
+from distributed import Client, Scheduler, Security
 
 from experiments.bench.scheduler import (
     HeadLoad,
@@ -25,6 +26,7 @@ from experiments.study.evaluate import Task
 from experiments.study.reader import open_study
 from experiments.study.store import OF_CHIPS, STORE
 from tests.experiments.test_cli import succeeds
+from tests.experiments.test_study_run import listening
 
 LOAD = HeadLoad(
     tasks=100,
@@ -116,6 +118,19 @@ def test_as_many_messages_are_remembered_as_is_said() -> None:
         run_empty(client, NoStore(), study_shape(40, 1), 1, 1, lambda task: None)
         assert client.run_on_scheduler(of_scheduler) == [(3, 3), (3, 3)]
         assert client.scheduler_comm.recent_message_log.maxlen == 3
+
+
+def test_nobody_without_the_certificate_can_connect() -> None:
+    with crowded_cluster(2, 1, empty_block) as client:
+        this = psutil.Process()
+        processes = (this, *this.children(recursive=True))
+        found = [socket.laddr for one in processes for socket in listening(one)]
+        assert len(found) >= 3
+        assert {address.ip for address in found} == {"127.0.0.1"}
+        for address in (client.scheduler.addr, *client.nthreads()):
+            assert address.startswith("tls://127.0.0.1:")
+            with pytest.raises(OSError), Client(address, security=Security.temporary(), timeout=1):
+                pytest.fail("connected with another certificate")
 
 
 @pytest.mark.slow
