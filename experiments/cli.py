@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -44,6 +45,7 @@ from experiments.commands.sweep import sweep
 from experiments.commands.symmetry import symmetry
 from experiments.commands.train import train
 from experiments.commands.verify import verify
+from experiments.start import stop_text, stoppable
 
 app = typer.Typer(
     name="lightframe",
@@ -151,25 +153,41 @@ def bench_core(
 
 
 _INTERRUPTED = 130
-"""Exit status after Ctrl-C; releases of typer return it, raise Abort, or both."""
+"""Status of a stopped command; releases of typer return it, raise Abort, or both."""
 
 
 def main() -> None:
     """Run the command line; a user's mistake is one line on stderr and exit status 2."""
     keep_freed_memory()
-    try:
-        status = app(prog_name="lightframe", standalone_mode=False)
-    except typer.Abort:
-        status = _INTERRUPTED
-    except Exception as error:
-        if os.environ.get("LIGHTFRAME_TRACEBACK") or not _is_users(error):
-            raise
-        text = error.format_message() if hasattr(error, "format_message") else str(error)
-        print(f"lightframe: error: {' '.join(text.split())}", file=sys.stderr)
-        raise SystemExit(2) from None
+    with stoppable() as stop:
+        try:
+            status = app(prog_name="lightframe", standalone_mode=False)
+            sys.stdout.flush()  # a full disk is told here, not by the interpreter at its end
+        except (typer.Abort, KeyboardInterrupt):
+            status = _INTERRUPTED
+        except Exception as error:
+            # Libraries turn the exception of a signal into others, above all while they load.
+            if not stop.number:
+                _refuse(error)
+            status = _INTERRUPTED
     if status == _INTERRUPTED:
-        print("lightframe: interrupted; what is finished is kept", file=sys.stderr)
+        number = stop.number or signal.SIGINT
+        print(stop_text(number), file=sys.stderr)
+        status = 128 + number
     raise SystemExit(status if isinstance(status, int) else 0)
+
+
+def _refuse(error: Exception) -> NoReturn:
+    """End with one line about a user's mistake; others are ours and keep their traceback."""
+    if os.environ.get("LIGHTFRAME_TRACEBACK") or not _is_users(error):
+        raise error
+    text = error.format_message() if hasattr(error, "format_message") else str(error)
+    print(f"lightframe: error: {' '.join(text.split())}", file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:  # nothing takes what is left to print, and the interpreter must not try again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
+    raise SystemExit(2)
 
 
 def _is_users(error: Exception) -> bool:

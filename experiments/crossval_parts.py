@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,13 +59,14 @@ def make_parts(
     by_round = zip(*(config.runs for config in configs.values()), strict=True)
     first = next(iter(configs.values()))
     with _pool(workers) as pool:
-        for runs in by_round:
-            for path, run in zip(configs, runs, strict=True):
-                key = (run.training.test_fold, run.training.seed)
-                trained[path][key] = pool.submit(network_part, run, path, wbm)
-        for fold in first.folds:
-            training = first.training.model_copy(update={"test_fold": fold})
-            fitted[fold] = pool.submit(baseline_part, training, baselines, wbm)
+        with _deaf_children():
+            for runs in by_round:
+                for path, run in zip(configs, runs, strict=True):
+                    key = (run.training.test_fold, run.training.seed)
+                    trained[path][key] = pool.submit(network_part, run, path, wbm)
+            for fold in first.folds:
+                training = first.training.model_copy(update={"test_fold": fold})
+                fitted[fold] = pool.submit(baseline_part, training, baselines, wbm)
         checkpoints = [
             run.checkpoint(path) for path, config in configs.items() for run in config.runs
         ]
@@ -78,13 +81,40 @@ def _results(futures: Mapping[Any, Future[Part]]) -> dict[Any, Part]:
 
 @contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Fresh processes: a forked one would inherit threads of torch in the middle of something."""
+    """Fresh processes: a forked one would inherit threads of torch in the middle of something.
+
+    They end at once when this process fails or is stopped: what they have finished is on the disk.
+    """
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=end_with_parent)
+    given_up, held = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=end_with_parent, initargs=(given_up,)
+    )
     try:
         yield pool
+    except BrokenProcessPool:
+        held.close()
+        raise ChildProcessError(
+            "a worker was ended from outside; what is finished is kept, the same command goes on"
+        ) from None
+    except BaseException:
+        held.close()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes that are started here never hear Ctrl-C, which a terminal sends to all of them.
+
+    Each would print a traceback; they end with this process. It hears a signal after the block.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _watch(checkpoints: Iterable[Path], epochs: int, futures: Iterable[Future[Any]]) -> None:

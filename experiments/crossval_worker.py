@@ -32,15 +32,19 @@ from photonic.files import write_atomic
 Part = dict[str, Any]
 
 
-def end_with_parent() -> None:
-    """End this process when the one that started it has ended, killed or not.
+def end_with_parent(given_up: connection.Connection | None = None) -> None:
+    """End this process when the one that started it has ended, killed or not, or gives up.
 
     A worker that went on alone would write beside those of the run that is started next.
+
+    Args:
+        given_up: whose other end the parent closes when it gives up.
     """
     parent = multiprocessing.parent_process()
+    signs = [parent.sentinel] if given_up is None else [parent.sentinel, given_up]
 
     def watch() -> None:
-        connection.wait([parent.sentinel])
+        connection.wait(signs)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
