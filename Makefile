@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.peers
 
-.PHONY: demo test slow peers bench lint clean
+.PHONY: demo test slow peers bench kill lint clean
 
 demo: $(STAMP)
 	$(BIN)/lightframe demo
@@ -22,6 +22,10 @@ peers: $(PEERS)
 
 bench: $(PEERS)
 	$(BIN)/lightframe bench core
+
+# Kills running commands at random moments; what they end with must be identical.
+kill: $(STAMP)
+	$(BIN)/python -m tests.kill.driver
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

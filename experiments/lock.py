@@ -38,7 +38,7 @@ class Lock:
     def keep(self, settings: str) -> None:
         """Keep what the directory is begun with, on the disk."""
         os.ftruncate(self.descriptor, _HOLDER_BYTES)
-        os.pwrite(self.descriptor, settings.encode(), _HOLDER_BYTES)
+        _write(self.descriptor, settings.encode(), _HOLDER_BYTES)
         os.fsync(self.descriptor)
 
 
@@ -63,7 +63,7 @@ def locked(directory: Path) -> Iterator[Lock]:
         if not _is_at(path, descriptor):
             raise FileExistsError(f"{directory} has just been finished by another process")
         holder = f"process {os.getpid()} on {socket.gethostname()}".encode()
-        os.pwrite(descriptor, holder[: _HOLDER_BYTES - 1].ljust(_HOLDER_BYTES - 1) + b"\n", 0)
+        _write(descriptor, holder[: _HOLDER_BYTES - 1].ljust(_HOLDER_BYTES - 1) + b"\n", 0)
         yield Lock(descriptor)
     finally:
         os.close(descriptor)
@@ -103,6 +103,13 @@ def _parts(descriptor: int) -> tuple[str, str]:
     text = os.pread(descriptor, _MOST_BYTES, 0).decode(errors="replace")
     holder, _, settings = text.partition("\n")
     return holder.rstrip(), settings
+
+
+def _write(descriptor: int, data: bytes, place: int) -> None:
+    """All of it: a full disk takes a part first and refuses the rest."""
+    while data:
+        done = os.pwrite(descriptor, data, place)
+        data, place = data[done:], place + done
 
 
 def _acquired(descriptor: int) -> bool:

@@ -64,17 +64,21 @@ class OutputDirectory:
             raise FileExistsError(self._other_run("it was not begun by this program"))
         with ExitStack() as held:
             lock = held.enter_context(locked(self.partial))
+            held.push(self._leave_nothing)
             refuse_existing(self.path)  # another process may have finished it just now
             clean(self.partial)
             self._begin(lock)
             self._held = held.pop_all()
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        with self._held:
-            if kind is not None and self.partial.is_dir() and not self._has_parts():
-                (self.partial / LOCK_FILE).unlink()
-                self.partial.rmdir()
+    def __exit__(self, *error: Any) -> None:
+        self._held.__exit__(*error)
+
+    def _leave_nothing(self, kind: object, *_: object) -> None:
+        """After an exception, remove a directory that holds nothing that could be lost."""
+        if kind is not None and self.partial.is_dir() and not self._has_parts():
+            (self.partial / LOCK_FILE).unlink()
+            self.partial.rmdir()
 
     def _begin(self, lock: Lock) -> None:
         if lock.settings == self._settings:

@@ -36,6 +36,8 @@ def train(
 ) -> None:
     """Train a crystal network and write a checkpoint directory (resumes a killed run).
 
+    The same seed and number of threads give the same bits; another number, other last digits.
+
     Several processes share each batch under ``torchrun --nproc-per-node 2 --no-python lightframe
     train ...``; the result is that of one process within rounding.
     """

@@ -3,6 +3,9 @@
 import csv
 import dataclasses
 import importlib.util
+import resource
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ from experiments.training_info import TrainingInfo
 from experiments.training_log import METRICS_FILE, TensorBoardLog, count_epochs
 from experiments.training_network import parameter_groups
 from experiments.training_schedule import cosine, one_cycle
+from experiments.training_state import STATE_FILE
 from models import GraphSettings, NetworkConfig, load_checkpoint
 from models.datasets import load_dataset
 from photonic.linear import photonic_linear
@@ -155,6 +159,65 @@ def test_a_run_killed_after_writing_its_checkpoint_ends_well(
         "metrics.csv",
         "weights.safetensors",
     ]
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file may grow beyond a page: the system refuses writes as a full disk does."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_is_named_and_costs_no_finished_epoch(
+    data: TrainingData, tmp_path: Path
+) -> None:
+    whole = TrainingRun(CONFIG, data)
+    expected = whole.fit(tmp_path, ignore).network.state_dict()
+    (tmp_path / STATE_FILE).unlink()
+    with ExitStack() as disk, pytest.raises(OSError, match=f"{STATE_FILE} cannot be written"):
+        TrainingRun(CONFIG, data).fit(tmp_path, lambda row: disk.enter_context(full_disk()))
+    assert [path.name for path in tmp_path.iterdir()] == [STATE_FILE]
+    resumed = TrainingRun(CONFIG, data)
+    assert resumed.restore(tmp_path) == 1
+    for name, value in resumed.fit(tmp_path, ignore).network.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_a_full_disk_from_the_start_leaves_nothing(data: TrainingData, tmp_path: Path) -> None:
+    with full_disk(), pytest.raises(OSError, match="cannot be written"):
+        training_job.train(CONFIG, tmp_path / "out", data=data)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_goes_on_with_the_threads_it_began_with(
+    data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sums over another number of threads round differently; which number is in the record."""
+
+    def config(threads: int | None) -> TrainConfig:
+        return CONFIG.model_copy(update={"machine": MachineConfig(threads=threads), "epochs": 1})
+
+    def kill(*_: object) -> None:
+        assert torch.get_num_threads() == 2
+        raise InterruptedError
+
+    before = torch.get_num_threads()
+    with monkeypatch.context() as killing, pytest.raises(InterruptedError):
+        killing.setattr(training_job, "save_checkpoint", kill)
+        training_job.train(config(2), tmp_path / "out", data=data)
+    assert torch.get_num_threads() == before
+    with pytest.raises(FileExistsError, match=r"config\.machine\.threads \(was 2, is 1\)"):
+        training_job.train(config(1), tmp_path / "out", data=data)
+    torch.set_num_threads(2)
+    try:
+        model = training_job.train(config(None), tmp_path / "out", data=data)
+    finally:
+        torch.set_num_threads(before)
+    assert model.info["record"]["config"]["machine"]["threads"] == 2
 
 
 def test_a_damaged_state_is_named(data: TrainingData, tmp_path: Path) -> None:
