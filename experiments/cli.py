@@ -45,7 +45,7 @@ from experiments.commands.sweep import sweep
 from experiments.commands.symmetry import symmetry
 from experiments.commands.train import train
 from experiments.commands.verify import verify
-from experiments.start import stop_text, stoppable
+from experiments.signals import stop_text, stoppable
 
 app = typer.Typer(
     name="lightframe",

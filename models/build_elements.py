@@ -18,6 +18,8 @@ from pathlib import Path
 
 from pymatgen.core import Element
 
+from models.files import write_atomic
+
 MAX_ATOMIC_NUMBER = 103
 _SUBSHELL = re.compile(r"\d([spdf])(\d+)")
 
@@ -129,7 +131,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m models.build_elements", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="JSON file to write")
     args = parser.parse_args(argv)
-    args.out.write_text(encode_table(build_table()))
+    write_atomic(args.out, encode_table(build_table()).encode())
 
 
 if __name__ == "__main__":

@@ -63,6 +63,39 @@ def test_no_pickle_and_no_eval() -> None:
                 assert ast.unparse(node.func) not in calls, f"{name}:{node.lineno}"
 
 
+WRITERS = {"write_text", "write_bytes", "rename", "rmtree", "save_file", "savefig", "tofile"}
+MAY_WRITE = {
+    "photonic.files": "the mechanism",
+    "models.files": "the same file",
+    "models.graph_cache": "renames a damaged entry away",
+    "models.graph_store": "arrays, into a folder of models.files that is new",
+    "experiments.bench.memory": "a switch of the kernel in /proc",
+    "experiments.figures": "into memory",
+}
+
+
+def writes(call: ast.Call) -> bool:
+    """True for a call that makes, replaces or removes files by its own rules."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else ast.unparse(call.func)
+    if name == "open":
+        words = (*call.args[:2], *(k.value for k in call.keywords if k.arg == "mode"))
+        modes = [w.value for w in words if isinstance(w, ast.Constant) and isinstance(w.value, str)]
+        return any(set(mode) & set("wxa+") and len(mode) <= 3 for mode in modes)
+    if ast.unparse(call.func) in {"os.replace", "os.link"}:
+        return True
+    return name in WRITERS or (
+        ast.unparse(call.func) == "os.open" and "O_CREAT" in ast.unparse(call)
+    )
+
+
+def test_files_are_written_in_one_way() -> None:
+    """No file outside is reached through links, none of the user's is replaced."""
+    for name, path in SOURCES.items():
+        calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
+        wrong = [call.lineno for call in calls if writes(call)]
+        assert not wrong or name in MAY_WRITE, f"{name}: {wrong}"
+
+
 def test_slow_packages_are_loaded_when_they_are_used() -> None:
     """What no study needs before its first task."""
     slow = {"sklearn", "scipy.stats", "scipy.optimize", "scipy.spatial", "matplotlib", "pymatgen"}

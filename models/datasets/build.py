@@ -26,6 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pymatgen.core import Element
 
+from models.files import create_file, write_atomic
+
 ARCHIVE_NAME = "matminer-0.4.0.tar.gz"
 ARCHIVE_BYTES = 8_370_663
 ARCHIVE_SHA256 = "1a6bdfb198b36d836bab4fbcdffb2dc4fda8a740c3dc08cbb21ea43b817fec86"
@@ -298,7 +300,7 @@ def fetch_archive(folder: Path) -> Path:
         subprocess.CalledProcessError: if pip fails.
     """
     requirements = folder / "requirements.txt"
-    requirements.write_text(f"matminer==0.4.0 --hash=sha256:{ARCHIVE_SHA256}\n")
+    create_file(requirements, [f"matminer==0.4.0 --hash=sha256:{ARCHIVE_SHA256}\n".encode()])
     options = ["--no-deps", "--no-binary", ":all:", "--require-hashes"]
     command = [sys.executable, "-m", "pip", "download", *options]
     subprocess.run([*command, "-r", str(requirements), "-d", str(folder)], check=True)
@@ -320,7 +322,7 @@ def build(archive: Path, out: Path) -> list[Path]:
             if member is None:
                 raise ValueError(f"{spec.file} is not a file in {archive.name}")
             path = out / f"{spec.name}.json.gz"
-            path.write_bytes(encode_table(make_table(member.read().decode(), spec)))
+            write_atomic(path, encode_table(make_table(member.read().decode(), spec)))
             paths.append(path)
     return paths
 

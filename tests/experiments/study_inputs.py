@@ -36,15 +36,19 @@ main()
 """
 
 
+def random_network(num_labels: int) -> SPFrameNetwork:
+    """A network of a few small layers."""
+    config = NetworkConfig(width=4, num_layers=1, num_scalars=4, num_vectors=2)
+    elements = torch.tensor(element_table().values, dtype=torch.float32)
+    return SPFrameNetwork(config, elements, num_labels).eval()
+
+
 @cache
 def mapped_directory(seed: int = 0) -> Path:
     """A random network of a few small layers, mapped; its labels are those of the shipped one."""
     torch.manual_seed(seed)
     shipped, table = load_checkpoint("refractive_index"), element_table()
-    config = NetworkConfig(width=4, num_layers=1, num_scalars=4, num_vectors=2)
-    network = SPFrameNetwork(
-        config, torch.tensor(table.values, dtype=torch.float32), len(shipped.labels)
-    ).eval()
+    network = random_network(len(shipped.labels))
     model = CrystalModel(network, shipped.graph_settings, shipped.labels, shipped.info)
     place = Path(tempfile.mkdtemp(prefix="lightframe-tests-"))
     (place / "checkpoint").mkdir()

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from experiments.cli import main
 from experiments.evaluation import HeldOut, chip_predictions, digital_predictions, load_held_out
 from experiments.mapped import (
     MappedError,
@@ -19,9 +21,12 @@ from experiments.mapped import (
 )
 from experiments.record import RunRecord
 from models import CrystalModel, load_checkpoint
+from models.checkpoint import save_checkpoint
+from models.elements import element_table
 from photonic import Chip, load_hardware
 from tests import tolerances
 from tests.experiments.conftest import CHECKPOINT
+from tests.experiments.study_inputs import random_network
 
 
 def ideal_difference(mapped: MappedModel, held_out: HeldOut) -> float:
@@ -105,6 +110,27 @@ def test_damaged_directories_are_refused(
     with pytest.raises(ValueError, match=message) as caught:
         load_mapped(copy)
     assert "\n" not in str(caught.value)
+
+
+def test_a_map_that_fails_leaves_nothing(
+    model: CrystalModel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Here because its cost cannot be told: no crystals are held out."""
+    info = {**model.info, "test_fold": None}
+    network = random_network(len(model.labels))
+    everything = CrystalModel(network, model.graph_settings, model.labels, info)
+    (tmp_path / "checkpoint").mkdir()
+    save_checkpoint(everything, element_table().names, tmp_path / "checkpoint")
+    command = ["map", f"--checkpoint={tmp_path / 'checkpoint'}", f"--out={tmp_path / 'out'}"]
+    monkeypatch.setattr(sys, "argv", ["lightframe", *command, "--tile=4"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert "no crystals are held out" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
 
 
 def test_missing_directory_is_named(tmp_path: Path) -> None:

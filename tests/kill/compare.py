@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-CLOCKS = {"created", "seconds", "wall_seconds", "epoch_seconds"}
-"""Keys of times in JSON files."""
+CLOCKS = {"created", "commit", "is_dirty", "seconds", "wall_seconds", "epoch_seconds"}
+"""Keys of times and of the state of the sources in JSON files."""
 
 
 def contents(out: Path) -> dict[str, bytes]:

@@ -110,7 +110,7 @@ def start(arguments: list[str], folder: Path, log: Path | None = None) -> int:
 
 
 def _stop_clock() -> None:
-    """Records are compared byte by byte, so they all hold the same time."""
+    """Records are compared byte by byte, so they hold one time, whatever is committed meanwhile."""
     from datetime import UTC, datetime
 
     from experiments import record
@@ -121,6 +121,7 @@ def _stop_clock() -> None:
             return datetime(2000, 1, 1, tzinfo=UTC)
 
     record.datetime = Clock  # type: ignore[assignment]
+    record._git = lambda *_: None
 
 
 def wait(pid: int, seconds: float) -> int | None:

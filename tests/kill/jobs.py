@@ -40,19 +40,23 @@ class Job:
 def jobs() -> tuple[Job, ...]:
     """All jobs, those that make inputs before those that use them."""
     found = [
-        Job("train", ("train", "--out=out", "--epochs=4", *TRAINING), weight=10),
-        Job("map", ("map", "--checkpoint={train}", "--tile=4", "--out=out"), weight=8),
-        Job("sweep", ("sweep", "{map}", "--noise=phase=0,0.05", *FEW, "--out=out"), weight=8),
+        Job("train", ("train", "--out=out", "--epochs=4", *TRAINING), weight=12),
+        Job("map", ("map", "--checkpoint={train}", "--tile=4", "--out=out"), weight=10),
+        Job("sweep", ("sweep", "{map}", "--noise=phase=0,0.05", *FEW, "--out=out"), weight=10),
         Job(
             "study",
             ("sweep", "{inputs}/study.yaml", "--block=2", "--out=out"),
             again=("--resume",),
-            weight=10,
+            weight=12,
         ),
-        Job("drift", ("drift", "{map}", "--hours=0,24", *FEW, "--out=out"), weight=6),
-        Job("calibrate", ("calibrate", "{map}", "--epochs=1", *FEW, "--out=out"), weight=8),
+        Job("drift", ("drift", "{map}", "--hours=0,24", *FEW, "--out=out"), weight=8),
+        Job(
+            "calibrate",
+            ("calibrate", "{map}", "--method=crosstalk,loss", *FEW, "--out=out"),
+            weight=8,
+        ),
         Job("export", ("export", "{map}", "--out=out"), weight=8),
-        Job("qontrol", ("export", "{map}", "--format=qontrol", "--out=out")),
+        Job("table", ("export", "{map}", "--format=csv", "--out=out")),
         Job("npz", ("export", "{map}", "--format=npz", "--out=out")),
         Job("import", ("import", "{export}", "--checkpoint={train}", "--out=out")),
         Job(
@@ -74,15 +78,15 @@ def jobs() -> tuple[Job, ...]:
         Job(
             "crossval",
             ("crossval", "--folds=0,1", "--epochs=1", *TRAINING, "--out=out"),
-            weight=4,
+            weight=3,
         ),
         Job(
             "ablation",
             (
-                *("ablation", "--variants=none,identity", "--seeds=0,1", "--epochs=1"),
+                *("ablation", "--variants=none,identity", "--seeds=0", "--epochs=1"),
                 *(*TRAINING, "--out=out"),
             ),
-            weight=3,
+            weight=2,
         ),
         Job(
             "predict",
@@ -96,8 +100,13 @@ def jobs() -> tuple[Job, ...]:
         ),
         Job("csv", ("results", "{study}", "--csv=out.csv"), out="out.csv"),
         Job("netcdf", ("results", "{study}", "--netcdf=out.nc"), out="out.nc"),
-        Job("sensitivity", ("sensitivity", "{map}", "--out=out")),
-        Job("evaluate", ("evaluate", "--checkpoint={train}", "--out=out.json"), out="out.json"),
+        Job("sensitivity", ("sensitivity", "{map}", "--out=out"), weight=1),
+        Job(
+            "evaluate",
+            ("evaluate", "--checkpoint={train}", "--out=out.json"),
+            out="out.json",
+            weight=1,
+        ),
         Job("presets", ("presets", "{map}", "--hardware=ideal", *FEW, "--out=out"), weight=2),
         Job("diff", ("diff", "{export}", "{export}", "--json=out.json"), out="out.json", weight=2),
     ]

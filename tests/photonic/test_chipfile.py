@@ -299,6 +299,7 @@ def test_a_killed_export_looks_like_none(tmp_path):
         read_export(rest)
     export_program(network(), load_hardware("ideal"), tmp_path / "chip", provenance={})
     verify_export(tmp_path / "chip")
+    assert [path.name for path in tmp_path.iterdir()] == ["chip"]
 
 
 def test_layers_of_one_name_are_refused(tmp_path):

@@ -1,0 +1,64 @@
+"""The end of a command by Ctrl-C or SIGTERM: one line and a proper exit status.
+
+Imports take a second, or many on a slow disk. Until a command runs there is nothing to keep, so a
+signal ends the process at once; a running command gets ``KeyboardInterrupt``, and cleans up.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+_WORDS: dict[int, str] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+
+
+@dataclass
+class Stop:
+    """The signal that has stopped a command, if one has."""
+
+    number: int | None = None
+    """Of the signal."""
+
+    def __call__(self, number: int, frame: object) -> NoReturn:
+        """Stop what the main thread does."""
+        self.number = number
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """Have signals raise ``KeyboardInterrupt`` in the main thread, and remember which it was."""
+    stop = Stop()
+    before = answer(stop)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def stop_text(number: int) -> str:
+    """The line about a signal that has ended a command; its exit status is 128 + number."""
+    return f"lightframe: {_WORDS[number]}; what is finished is kept"
+
+
+def end(number: int, frame: object) -> NoReturn:
+    """End the process at once, as long as there is nothing to keep."""
+    os.write(2, f"{stop_text(number)}\n".encode())
+    os._exit(128 + number)
+
+
+def answer(handler: Callable[[int, object], object]) -> dict[int, Any]:
+    """Answer both signals, unless this process is to ignore them; the handlers before."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    known = {number: signal.getsignal(number) for number in _WORDS}
+    before = {n: h for n, h in known.items() if h is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, handler)
+    return before
