@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import socket
@@ -14,6 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # Windows: nothing is locked there
+    fcntl = None  # type: ignore[assignment]
+
 LOCK_FILE = "lock"
 _PATIENCE_S = 1.0
 """[s] that workers of a process that was just killed may need to notice it."""
@@ -21,25 +25,29 @@ _HOLDER = re.compile(r"process \d+ on \S+")
 _HOLDER_BYTES = 200
 """Bytes of the first line, always: it is replaced in one write."""
 _MOST_BYTES = 10_000_000
+_FLAGS = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 
 
 @dataclass(frozen=True)
 class Lock:
     """The lock file of a directory, held by this process: who holds it, and what for."""
 
-    descriptor: int
-    """Of the open file."""
+    directory: Path
 
     @property
     def settings(self) -> str:
         """What the directory was begun with; empty if that was never kept."""
-        return _parts(self.descriptor)[1]
+        return kept_settings(self.directory)
 
     def keep(self, settings: str) -> None:
         """Keep what the directory is begun with, on the disk."""
-        os.ftruncate(self.descriptor, _HOLDER_BYTES)
-        _write(self.descriptor, settings.encode(), _HOLDER_BYTES)
-        os.fsync(self.descriptor)
+        descriptor = _open(self.directory / LOCK_FILE, os.O_RDWR)
+        try:
+            os.ftruncate(descriptor, _HOLDER_BYTES)
+            _write(descriptor, settings.encode(), _HOLDER_BYTES)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 @contextmanager
@@ -64,9 +72,12 @@ def locked(directory: Path) -> Iterator[Lock]:
             raise FileExistsError(f"{directory} has just been finished by another process")
         holder = f"process {os.getpid()} on {socket.gethostname()}".encode()
         _write(descriptor, holder[: _HOLDER_BYTES - 1].ljust(_HOLDER_BYTES - 1) + b"\n", 0)
-        yield Lock(descriptor)
+        if fcntl is None:  # a directory with an open file cannot be renamed there
+            os.close(descriptor)
+        yield Lock(directory)
     finally:
-        os.close(descriptor)
+        if fcntl is not None:
+            os.close(descriptor)
 
 
 def kept_settings(directory: Path) -> str:
@@ -85,7 +96,7 @@ def _open(path: Path, flags: int) -> int:
     """A descriptor of a lock file of this program, new or known."""
     foreign = f"{path} is not a lock of this program; nothing was overwritten"
     try:
-        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+        descriptor = os.open(path, flags | _FLAGS, 0o644)
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
             raise FileExistsError(foreign) from None
@@ -100,21 +111,22 @@ def _open(path: Path, flags: int) -> int:
 
 def _parts(descriptor: int) -> tuple[str, str]:
     """Holder and settings."""
-    text = os.pread(descriptor, _MOST_BYTES, 0).decode(errors="replace")
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    text = os.read(descriptor, _MOST_BYTES).decode(errors="replace")
     holder, _, settings = text.partition("\n")
     return holder.rstrip(), settings
 
 
 def _write(descriptor: int, data: bytes, place: int) -> None:
     """All of it: a full disk takes a part first and refuses the rest."""
+    os.lseek(descriptor, place, os.SEEK_SET)
     while data:
-        done = os.pwrite(descriptor, data, place)
-        data, place = data[done:], place + done
+        data = data[os.write(descriptor, data) :]
 
 
 def _acquired(descriptor: int) -> bool:
     deadline = time.monotonic() + _PATIENCE_S
-    while True:
+    while fcntl is not None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -123,6 +135,7 @@ def _acquired(descriptor: int) -> bool:
             time.sleep(0.02)
         else:
             return True
+    return True
 
 
 def _is_at(path: Path, descriptor: int) -> bool:

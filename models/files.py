@@ -62,10 +62,7 @@ def create_file(path: Path, chunks: Iterable[bytes]) -> None:
         OSError: naming the file, if it cannot be written.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o666)
-    try:
-        _fill(descriptor, chunks, path)
-    finally:
-        os.close(descriptor)
+    _fill(descriptor, chunks, path, closes=True)
 
 
 def write_new(path: Path, data: bytes) -> None:
@@ -140,8 +137,10 @@ def target_name(name: str) -> str | None:
 
 def remove_if_abandoned(path: Path) -> bool:
     """Remove a partial file or folder that no living process holds; False if one does."""
+    if fcntl is None:
+        return True
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _FLAGS)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | _FLAGS)
     except OSError:  # a link, of somebody else, or gone
         return True
     try:
@@ -171,6 +170,9 @@ def rename_new(source: Path, target: Path) -> None:
 
 
 def _rename(source: Path, target: Path) -> None:
+    if os.name == "nt":
+        os.rename(source, target)  # replaces nothing there
+        return
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if renameat2 is not None:
         names = os.fsencode(source), os.fsencode(target)
@@ -197,7 +199,8 @@ def _partial(path: Path, *, is_folder: bool) -> Iterator[tuple[Path, int]]:
         _remove(partial, is_folder=is_folder)
         raise
     finally:
-        os.close(descriptor)
+        if fcntl is not None:
+            os.close(descriptor)
 
 
 def _created(path: Path, *, is_folder: bool) -> tuple[Path, int]:
@@ -206,6 +209,8 @@ def _created(path: Path, *, is_folder: bool) -> tuple[Path, int]:
         flags = os.O_RDONLY if is_folder else os.O_WRONLY | os.O_CREAT | os.O_EXCL
         if is_folder:
             partial.mkdir()
+            if fcntl is None:
+                return partial, -1
         descriptor = os.open(partial, flags | _FLAGS, 0o666)
         if _lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
             return partial, descriptor
@@ -225,9 +230,10 @@ def _lock(descriptor: int) -> bool | None:
     return True
 
 
-def _fill(descriptor: int, chunks: Iterable[bytes], path: Path) -> None:
+def _fill(descriptor: int, chunks: Iterable[bytes], path: Path, *, closes: bool = False) -> None:
     try:
-        with open(descriptor, "wb", closefd=False) as stream:
+        # Without locks nothing is lost by closing it, and Windows renames no open file.
+        with open(descriptor, "wb", closefd=closes or fcntl is None) as stream:
             for chunk in chunks:
                 stream.write(chunk)
             stream.flush()
