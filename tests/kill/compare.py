@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-CLOCKS = {"created", "commit", "is_dirty", "seconds", "wall_seconds", "epoch_seconds"}
-"""Keys of times and of the state of the sources in JSON files."""
+CLOCKS = {"command", "created", "commit", "is_dirty"} | {"seconds", "wall_seconds", "epoch_seconds"}
+"""Keys of JSON files that say how, when and from which sources, and of durations."""
 
 
 def contents(out: Path) -> dict[str, bytes]:
@@ -48,6 +48,8 @@ def _without_times(path: Path) -> bytes:
 def _timeless(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _timeless(item) for key, item in value.items() if key not in CLOCKS}
+    if isinstance(value, str) and value.startswith("{"):  # a record inside of an attribute
+        return _timeless(json.loads(value))
     if isinstance(value, list):
         return [_timeless(item) for item in value]
     return value

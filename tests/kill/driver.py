@@ -3,7 +3,8 @@
 Every command runs in a process of its own, forked from one that has loaded everything already, so
 that a run takes a second and not ten. It is killed at a random moment, mostly by SIGKILL, and run
 again until it is done; its output must be that of a run that nobody disturbed, byte for byte,
-times aside, and nothing else may be left. Then every command runs twice at the same time.
+times aside, and nothing else may be left. Then every command runs twice at the same time, and on a
+full disk.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import itertools
 import os
 import pkgutil
 import random
+import resource
 import shutil
 import signal
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +35,12 @@ LONGEST_S = 300.0
 """[s] after which a run counts as hanging."""
 STOPPED = {-signal.SIGKILL, 128 + signal.SIGINT, 128 + signal.SIGTERM}
 EXISTS = 2
+LARGEST_FILE = 6000
+"""Bytes of files on a disk that counts as full; more than a command prints."""
+
+
+Check = Callable[["Job", "Place", Path], str | None]
+"""Runs a job in a folder; what is wrong, or None."""
 
 
 class Failure(Exception):
@@ -72,13 +80,16 @@ def load_everything() -> None:
         importlib.import_module(name)
 
 
-def start(arguments: list[str], folder: Path, log: Path | None = None) -> int:
+def start(
+    arguments: list[str], folder: Path, log: Path | None = None, largest_file: int | None = None
+) -> int:
     """Number of a new process that runs ``lightframe`` in a folder, as a group of its own.
 
     Args:
         arguments: of the command line.
         folder: where it runs.
         log: what it prints goes to this name and ".log"; None for that of the folder.
+        largest_file: bytes beyond which the system refuses writes, as on a full disk.
     """
     pid = os.fork()
     if pid:
@@ -92,6 +103,8 @@ def start(arguments: list[str], folder: Path, log: Path | None = None) -> int:
         os.dup2(printed, 1)
         os.dup2(printed, 2)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        if largest_file is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
         sys.argv = ["lightframe", *arguments]
         _stop_clock()
         from experiments.start import main
@@ -231,13 +244,32 @@ def pair(job: Job, place: Place, folder: Path) -> str | None:
     found = [wait(pid, LONGEST_S) for pid in pids]
     if sorted(found, key=str) != [0, EXISTS]:
         return f"two at once: exit statuses {found}"
-    text = folders[found.index(EXISTS)].with_suffix(".log").read_text(errors="replace")
-    told = [line for line in text.splitlines() if line.startswith("lightframe: ")]
-    if len(told) != 1 or "Traceback" in text:
-        return f"two at once: {text}"
+    if told := one_line(folders[found.index(EXISTS)].with_suffix(".log")):
+        return f"two at once: {told}"
     for path in folders:
         path.with_suffix(".log").unlink()
     return wrong_output(job, place, folder)
+
+
+def full_disk(job: Job, place: Place, folder: Path) -> str | None:
+    """Run a job where files cannot grow, and then where they can; what is wrong, or None."""
+    log = folder.with_name(f"{folder.name}-full")
+    status = wait(start(place.arguments(job), folder, log, LARGEST_FILE), LONGEST_S)
+    told = one_line(Path(f"{log}.log"))
+    if status not in (0, EXISTS) or (status and told):
+        return f"on a full disk: exit status {status}: {told}"
+    if status:
+        status = finish([*place.arguments(job), *job.again], folder)
+    return (
+        f"after a full disk: exit status {status}" if status else wrong_output(job, place, folder)
+    )
+
+
+def one_line(log: Path) -> str | None:
+    """The text of a log, if it holds more about an error than one line; else None."""
+    text = log.read_text(errors="replace")
+    errors = [line for line in text.splitlines() if line.startswith("lightframe: ")]
+    return text if len(errors) != 1 or "Traceback" in text else None
 
 
 def wrong_output(job: Job, place: Place, folder: Path) -> str | None:
@@ -258,6 +290,19 @@ def plan(chosen: set[str], num_kills: int) -> Iterator[Job]:
         yield job
 
 
+def check_all(check: Check, job: Job, place: Place, folder: Path) -> bool:
+    """True if something is wrong with a job; it is printed."""
+    folder = folder / job.name
+    folder.mkdir(parents=True)
+    try:
+        found = check(job, place, folder)
+    except Failure as failure:
+        found = str(failure)
+    if found:
+        print(f"{job.name}: {found}; see {folder}", flush=True)
+    return bool(found)
+
+
 def run(num_kills: int, chosen: set[str], seed: int, root: Path) -> int:
     """Kill, compare and report; number of kills that did not end well."""
     place, draw = Place(root), random.Random(seed)
@@ -265,7 +310,7 @@ def run(num_kills: int, chosen: set[str], seed: int, root: Path) -> int:
     seconds = undisturbed(chosen, place)
     print("undisturbed:", ", ".join(f"{n} {s:.1f} s" for n, s in seconds.items()), flush=True)
     done: Counter[str] = Counter()
-    num_wrong = num_pairs_wrong = 0
+    num_wrong = num_others_wrong = 0
     for number, job in enumerate(plan(chosen, num_kills)):
         folder = root / "killed" / f"{number:04d}-{job.name}"
         folder.mkdir(parents=True)
@@ -280,17 +325,14 @@ def run(num_kills: int, chosen: set[str], seed: int, root: Path) -> int:
         else:
             num_wrong += 1
             print(f"{job.name}: {found}; see {folder}", flush=True)
-    pairs = [job for job in jobs() if job.name in chosen]
-    for job in pairs:
-        folder = root / "pairs" / job.name
-        folder.mkdir(parents=True)
-        if found := pair(job, place, folder):
-            num_pairs_wrong += 1
-            print(f"{job.name}: {found}; see {folder}", flush=True)
-    print(f"two at once: {len(pairs) - num_pairs_wrong} of {len(pairs)} identical")
+    for title, check in (("two at once", pair), ("full disk", full_disk)):
+        checked = [job for job in jobs() if job.name in chosen]
+        found = [check_all(check, job, place, root / title.replace(" ", "-")) for job in checked]
+        num_others_wrong += sum(found)
+        print(f"{title}: {len(found) - sum(found)} of {len(found)} identical", flush=True)
     print("kills:", ", ".join(f"{name} {count}" for name, count in done.items()))
     print(f"kill: {num_kills - num_wrong} of {num_kills} identical")
-    return num_wrong + num_pairs_wrong
+    return num_wrong + num_others_wrong
 
 
 def main() -> None:

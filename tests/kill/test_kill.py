@@ -20,6 +20,7 @@ def test_a_few_kills_end_in_the_same_bits() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "kill: 3 of 3 identical" in done.stdout
     assert "two at once: 3 of 3 identical" in done.stdout
+    assert "full disk: 3 of 3 identical" in done.stdout
 
 
 def test_differences_are_seen_and_times_are_not(tmp_path: Path) -> None:
