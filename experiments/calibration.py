@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from experiments.mapped import MappedModel
+from experiments.mapped import MAX_CONFIG_BYTES, MAX_PROGRAMS_BYTES, MappedModel
 from experiments.record import RunRecord
 from photonic import Chip, HardwareConfig
 from photonic.calibration.recipe import Recipe
@@ -22,6 +22,7 @@ from photonic.files import write_atomic
 from photonic.hardware import EFFECTS, first_problem
 from photonic.hardware.effects import DRIFT_EFFECTS
 from photonic.mesh_state import MESHES, Commands
+from photonic.regular_files import read_regular
 
 CONFIG_FILE = "calibration.json"
 FORMAT: Literal["lightframe-calibration"] = "lightframe-calibration"
@@ -108,9 +109,11 @@ class Calibration:
             )
         path = self.directory / chip_file(chip.index)
         try:
-            data = path.read_bytes()
-        except OSError:
+            data = read_regular(path, MAX_PROGRAMS_BYTES)
+        except FileNotFoundError:
             raise CalibrationError(f"{path} is missing") from None
+        except OSError as error:
+            raise CalibrationError(f"{path}: {error.strerror}") from None
         if hashlib.sha256(data).hexdigest() != self.config.chip_sha256[chip.index]:
             raise CalibrationError(f"{path} is truncated or was changed")
         try:
@@ -126,10 +129,14 @@ def load_calibration(directory: str | Path, mapped: MappedModel) -> Calibration:
         CalibrationError: if it is missing, damaged, or of another mapped model.
     """
     path = Path(directory) / CONFIG_FILE
-    if not path.is_file():
-        raise CalibrationError(f"{directory} is not a calibration ({CONFIG_FILE} is missing)")
     try:
-        config = CalibrationConfig.model_validate_json(path.read_bytes())
+        config = CalibrationConfig.model_validate_json(read_regular(path, MAX_CONFIG_BYTES))
+    except (FileNotFoundError, NotADirectoryError):
+        raise CalibrationError(
+            f"{directory} is not a calibration ({CONFIG_FILE} is missing)"
+        ) from None
+    except OSError as error:
+        raise CalibrationError(f"{path}: {error.strerror}") from None
     except ValidationError as error:
         raise CalibrationError(f"{path}: not valid ({first_problem(error)})") from None
     if config.programs_sha256 != programs_sha256(mapped):

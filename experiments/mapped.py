@@ -26,11 +26,14 @@ from photonic.files import write_atomic
 from photonic.hardware import first_problem
 from photonic.mesh_state import Commands, check_fits, nominal_commands
 from photonic.realisation import realise_driven
+from photonic.regular_files import read_regular
 from photonic.singular_order import SingularOrder
 
 CONFIG_FILE = "mapped.json"
 PROGRAMS_FILE = "programs.safetensors"
 CHECKPOINT_DIR = "checkpoint"
+MAX_CONFIG_BYTES = 64_000_000
+MAX_PROGRAMS_BYTES = 1_000_000_000
 FORMAT = "lightframe-mapped"
 FORMAT_VERSION = 1
 
@@ -225,9 +228,11 @@ def load_mapped(directory: str | Path, *, dtype: torch.dtype = torch.float32) ->
     directory = Path(directory)
     config = _read_config(directory)
     try:
-        data = (directory / PROGRAMS_FILE).read_bytes()
-    except OSError:
+        data = read_regular(directory / PROGRAMS_FILE, MAX_PROGRAMS_BYTES)
+    except FileNotFoundError:
         raise MappedError(f"{directory}: {PROGRAMS_FILE} is missing") from None
+    except OSError as error:
+        raise MappedError(f"{directory}: {PROGRAMS_FILE}: {error.strerror}") from None
     if _sha256(data) != config.programs_sha256:
         raise MappedError(f"{directory}: {PROGRAMS_FILE} is truncated or was changed")
     try:
@@ -248,10 +253,12 @@ def load_mapped(directory: str | Path, *, dtype: torch.dtype = torch.float32) ->
 
 def _read_config(directory: Path) -> MappedConfig:
     path = directory / CONFIG_FILE
-    if not path.is_file():
-        raise MappedError(f"{directory} is not a mapped model ({CONFIG_FILE} is missing)")
     try:
-        config = MappedConfig.model_validate_json(path.read_bytes())
+        config = MappedConfig.model_validate_json(read_regular(path, MAX_CONFIG_BYTES))
+    except (FileNotFoundError, NotADirectoryError):
+        raise MappedError(f"{directory} is not a mapped model ({CONFIG_FILE} is missing)") from None
+    except OSError as error:
+        raise MappedError(f"{path}: {error.strerror}") from None
     except ValidationError as error:
         raise MappedError(f"{path}: not valid ({first_problem(error)})") from None
     if (config.format, config.format_version) != (FORMAT, FORMAT_VERSION):

@@ -7,9 +7,6 @@ trained on, of compounds that nobody had made: out of distribution by constructi
 from __future__ import annotations
 
 import dataclasses
-import gzip
-import json
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -19,6 +16,7 @@ from numpy.typing import NDArray
 
 from models.crystal import Crystal, CrystalError
 from models.datasets import Dataset, DatasetError
+from models.datasets.user.json_files import read_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +69,10 @@ def load_out_of_distribution(path: Path) -> OutOfDistribution:
             cell vectors are rows [Angstrom], coordinates fractional, ``efc`` in eV/atom.
 
     Raises:
-        OSError: if there is no such file.
-        DatasetError: if it is damaged or of another form.
+        DatasetError: if there is no such file, or it is damaged or of another form.
     """
-    data = path.read_bytes()
     try:
-        records = json.loads(gzip.decompress(data))["records"]
+        records = read_json(path)["records"]
         crystals = tuple(
             Crystal(
                 np.array(record["z"], dtype=np.int64),
@@ -87,7 +83,9 @@ def load_out_of_distribution(path: Path) -> OutOfDistribution:
         )
         ids = tuple(str(record["id"]) for record in records)
         values = np.array([record[OutOfDistribution.LABEL] for record in records], np.float64)
-    except (OSError, EOFError, zlib.error, KeyError, TypeError, ValueError, CrystalError) as error:
+    except DatasetError:
+        raise
+    except (KeyError, TypeError, ValueError, OverflowError, CrystalError) as error:
         raise DatasetError(
             f"{path} is not a table of crystals with {OutOfDistribution.LABEL}: {error!r}"
         ) from None

@@ -20,9 +20,11 @@ from models.labels import Label
 from models.linear import LinearFactory, digital_linear
 from models.model import CrystalModel
 from models.network import NetworkConfig, SPFrameNetwork
+from models.regular_files import read_regular
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
+MAX_BYTES = {CONFIG_FILE: 16_000_000, WEIGHTS_FILE: 1_000_000_000}
 FORMAT = "lightframe-checkpoint"
 FORMAT_VERSION = 1
 
@@ -147,9 +149,12 @@ def _read(name_or_dir: str | Path) -> tuple[bytes, bytes]:
         directory = resources.files("models.checkpoints") / str(name_or_dir)
     contents = []
     for name in (CONFIG_FILE, WEIGHTS_FILE):
-        if not (directory / name).is_file():
-            raise CheckpointError(f"checkpoint {name_or_dir}: {name} is missing")
-        contents.append((directory / name).read_bytes())
+        try:
+            contents.append(read_regular(str(directory / name), MAX_BYTES[name]))
+        except FileNotFoundError:
+            raise CheckpointError(f"checkpoint {name_or_dir}: {name} is missing") from None
+        except OSError as error:
+            raise CheckpointError(f"checkpoint {name_or_dir}: {name}: {error.strerror}") from None
     return contents[0], contents[1]
 
 

@@ -159,6 +159,6 @@ def check_room(crystal: Crystal) -> None:
     shortest = np.linalg.norm(crystal.lattice, axis=1).min()
     if shortest < MIN_DISTANCE:
         raise CrystalError(
-            f"a lattice vector is only {shortest:.3g} Angstrom long (at least {MIN_DISTANCE} "
-            "expected)"
+            f"sites 0 and 0 are {shortest:.3g} Angstrom apart (at least {MIN_DISTANCE} expected): "
+            "a lattice vector is so short"
         )

@@ -15,6 +15,7 @@ from photonic.calibration.recipe import Recipe
 from photonic.hardware import first_problem
 from photonic.hardware.config import suggestion
 from photonic.hardware.strict_yaml import StrictYamlError, read_table
+from photonic.regular_files import read_regular
 
 MAX_BYTES = 1_000_000
 """Size of a description."""
@@ -236,11 +237,7 @@ def load_study(path: Path) -> StudyDescription:
         StudyError: if the file cannot be read or one of its fields is refused.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise StudyError(f"{path}: larger than {MAX_BYTES:,} bytes")
-        table = read_table(data.decode("utf-8"))
+        table = read_table(read_regular(path, MAX_BYTES).decode("utf-8"))
     except OSError as error:
         raise StudyError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:

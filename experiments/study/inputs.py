@@ -18,6 +18,7 @@ import photonic
 from experiments.evaluation import HeldOut, SplitName, load_held_out
 from experiments.mapped import (
     CONFIG_FILE,
+    MAX_CONFIG_BYTES,
     MappedError,
     MappedModel,
     MappingSettings,
@@ -30,6 +31,7 @@ from experiments.threads import on_threads
 from photonic.calibration.recipe import Targets
 from photonic.hardware import first_problem
 from photonic.mesh_state import Commands
+from photonic.regular_files import read_regular
 
 KEPT_LAYOUTS = 4
 """Layouts of a model that a process keeps; another one takes less time than a chip."""
@@ -70,10 +72,10 @@ class Source:
         """
         path = directory / CONFIG_FILE
         try:
-            mapping = json.loads(path.read_bytes())
+            mapping = json.loads(read_regular(path, MAX_CONFIG_BYTES))
             checkpoint = mapping.pop("checkpoint_sha256")
             del mapping["record"]  # mapped again is the same, at another time
-        except (OSError, ValueError, LookupError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise MappedError(f"{directory} is not a mapped model ({CONFIG_FILE})") from None
         return cls(
             mapped=str(directory.absolute()),

@@ -11,6 +11,7 @@ from photonic.hardware.config import HardwareConfig, HardwareError, suggestion, 
 from photonic.hardware.schema import bare_fields
 from photonic.hardware.strict_yaml import StrictYamlError, read_table
 from photonic.hardware.tables import TABLE_READERS, TableError, find_table
+from photonic.regular_files import read_regular
 
 _PRESET_PACKAGE = "hardware_configs"
 _MAX_BYTES = 1_000_000
@@ -54,15 +55,10 @@ def load_hardware(name_or_path: str | Path) -> HardwareConfig:
 
 def _read(path: Traversable, origin: str) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-        text = data.decode("utf-8")
+        return read_regular(Path(str(path)), _MAX_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise HardwareError(f"{origin}: {reason}") from error
-    if len(data) > _MAX_BYTES:
-        raise HardwareError(f"{origin}: larger than {_MAX_BYTES:,} bytes")
-    return text
 
 
 def _parse(text: str, file: str, folder: Traversable) -> HardwareConfig:

@@ -12,6 +12,8 @@ from importlib.resources.abc import Traversable
 from itertools import pairwise
 from pathlib import Path, PureWindowsPath
 
+from photonic.regular_files import read_regular
+
 Table = tuple[tuple[float, ...], ...]
 
 MAX_BYTES = 32_000_000
@@ -44,7 +46,10 @@ def find_table(folder: Traversable, name: str) -> Traversable:
     is_inside = bool(parts.parts) and not (parts.drive or parts.root or ".." in parts.parts)
     path = folder.joinpath(*parts.parts) if is_inside else folder
     if isinstance(path, Path) and isinstance(folder, Path):
-        is_inside = is_inside and path.resolve().is_relative_to(folder.resolve())
+        try:
+            is_inside = is_inside and path.resolve().is_relative_to(folder.resolve())
+        except (OSError, RuntimeError, ValueError):  # links in a circle, a name with a null
+            raise TableError(f"{reprlib.repr(name)}: no such file") from None
     if not is_inside:
         raise TableError(f"{reprlib.repr(name)} must lie in the folder of the description")
     if not path.is_file():
@@ -97,15 +102,13 @@ TABLE_READERS: dict[str, Callable[[Traversable], Table]] = {
 
 def _lines(path: Traversable, most: int) -> list[str]:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        text = data.decode("utf-8-sig")
+        text = read_regular(Path(str(path)), MAX_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise TableError(f"{path.name}: {reason}") from error
     lines = text.rstrip().split("\n")
-    if len(data) > MAX_BYTES or len(lines) > most:
-        raise TableError(f"{path.name}: holds more than {most} lines or {MAX_BYTES:,} bytes")
+    if len(lines) > most:
+        raise TableError(f"{path.name}: holds more than {most} lines")
     return lines
 
 

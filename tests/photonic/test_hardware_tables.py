@@ -174,5 +174,5 @@ def test_sizes_are_bounded(tmp_path):
 def test_a_large_file_is_refused_unread(tmp_path):
     with (tmp_path / "omega.csv").open("wb") as file:
         file.truncate(10**12)  # sparse
-    with pytest.raises(HardwareError, match=r"omega.csv: holds more than"):
+    with pytest.raises(HardwareError, match=r"omega.csv: larger than"):
         load(tmp_path, MATRIX, "omega.csv")
