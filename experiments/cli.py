@@ -152,6 +152,8 @@ def bench_core(
     jobs.bench_core(out, tuple(map(int, counts)), is_quick=quick)
 
 
+_SHORT = 400
+"""Characters of a message that is shown as it is."""
 _INTERRUPTED = 130
 """Status of a stopped command; releases of typer return it, raise Abort, or both."""
 
@@ -182,12 +184,22 @@ def _refuse(error: Exception) -> NoReturn:
     if os.environ.get("LIGHTFRAME_TRACEBACK") or not _is_users(error):
         raise error
     text = error.format_message() if hasattr(error, "format_message") else str(error)
-    print(f"lightframe: error: {' '.join(text.split())}", file=sys.stderr)
+    print(f"lightframe: error: {_shown(text)}", file=sys.stderr)
     try:
         sys.stdout.flush()
     except OSError:  # nothing takes what is left to print, and the interpreter must not try again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
     raise SystemExit(2)
+
+
+def _shown(text: str) -> str:
+    """One printable line of bounded length, whatever the files and words of the user hold."""
+    line = " ".join(text.split())
+    if line.isprintable() and len(line) < _SHORT:
+        return line
+    from models.printable import one_line  # a second of imports, for rare messages
+
+    return one_line(text)
 
 
 def _is_users(error: Exception) -> bool:
@@ -196,7 +208,7 @@ def _is_users(error: Exception) -> bool:
     Usage errors of the command-line library are known by their ``format_message``; its classes
     have no public name that all supported releases share.
     """
-    causes = (ValueError, OSError, ArithmeticError, MemoryError)
+    causes = (ValueError, OSError, ArithmeticError, MemoryError, RecursionError)
     return isinstance(error, causes) or hasattr(error, "format_message")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import xarray as xr
 from rich.console import Console
@@ -23,10 +24,24 @@ from experiments.mapped import MappedModel
 from experiments.number_text import cell_text
 from experiments.results import PER_CHIP
 from experiments.sensitivity import LayerSensitivity
+from models.printable import printable
 from photonic.calibration.recipe import Effort, Method
 from photonic.drive_laws.branch import Shortfall
 
-console = Console(markup=False, emoji=False)
+
+class _Console(Console):
+    """A console on which names and ids of others cannot move the cursor or change colours."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(_lines(o) if isinstance(o, str) else o for o in objects), **options)
+
+
+def _lines(text: str) -> str:
+    """A text whose lines are printable."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+console = _Console(markup=False, emoji=False)
 """Prints text as it is: units, names and paths in brackets or colons are no styles."""
 SOURCES = ("phase", "voltage", "code")
 
@@ -65,16 +80,26 @@ def _bar(title: str, total: int | None) -> Iterator[tuple[Progress, TaskID]]:
         yield bar, bar.add_task(title, total=total)
 
 
-def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table with the first column to the left and numbers to the right."""
+def print_table(
+    title: str, header: Sequence[str], rows: Iterable[Sequence[str]], name_width: int | None = None
+) -> None:
+    """A table with the first column to the left and numbers to the right.
+
+    Args:
+        title: above it.
+        header: of the columns.
+        rows: cells.
+        name_width: characters that the first column keeps on a narrow screen, whatever becomes of
+            the others; names are folded in it.
+    """
     table = Table(box=None, padding=(0, 1, 0, 0))
     for index, name in enumerate(header):
         if index == 0:
-            table.add_column(name, overflow="fold")
+            table.add_column(name, overflow="fold", min_width=name_width)
         else:
             table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(*(cell_text(cell) for cell in row))
+        table.add_row(*(printable(cell_text(cell)) for cell in row))
     console.print(title, style="italic")
     console.print(table)
 

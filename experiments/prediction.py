@@ -167,7 +167,7 @@ def _graph(
         warnings.simplefilter("always", SymmetryWarning)
         try:
             graph = model.graph(structure.crystal)
-        except CrystalError as error:
+        except (ValueError, ArithmeticError, MemoryError) as error:
             return Skipped(structure.source, reason_of(error))
     hints = [structure.note, *(str(warning.message) for warning in caught)]
     notes.extend(f"{structure.source}: {hint}" for hint in hints if hint)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from experiments.console import console, print_table
@@ -14,10 +16,11 @@ from photonic.files import write_new
 
 FORMATS = (".csv", ".json")
 """Endings of files that predictions are written to."""
-MAX_SHOWN = 50
-"""Rows on the screen; files hold all."""
 _FILE_WIDTH = 20
 """Characters of the screen left for the names of files, which are folded."""
+_NUMBER_WIDTH = 10  # of "-1.234e-05"
+MAX_SHOWN = 50
+"""Rows on the screen; files hold all."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +121,12 @@ def _json(table: PredictionTable, origin: Mapping[str, object]) -> str:
 def print_predictions(table: PredictionTable) -> None:
     """Show the first rows, then notes, then what was skipped and why."""
     shown = table.rows[:MAX_SHOWN]
+    name_width = min(_FILE_WIDTH, max((len(row.source) for row in shown), default=0))
     for number, part in enumerate(_parts(table.header[1:], table.group)):
         rows = [[row.source, *(f"{x:.4g}" for x in row.values[part])] for row in shown]
         title = "Predictions" if number == 0 else "Predictions, continued"
-        print_table(title, ["file", *table.header[1:][part]], rows)
+        headers = ["\n".join(textwrap.wrap(h, _room())) for h in table.header[1:][part]]
+        print_table(title, ["file", *headers], rows, name_width)
     if len(table.rows) > len(shown):
         console.print(f"and {len(table.rows) - len(shown):,} more; --out FILE keeps all")
     for note in table.notes[:MAX_SHOWN]:
@@ -132,15 +137,26 @@ def print_predictions(table: PredictionTable) -> None:
 
 
 def _parts(headers: Sequence[str], group: int) -> list[slice]:
-    """Runs of whole groups of columns that fit side by side on the screen, at least one each."""
-    parts, start, width = [], 0, 0
-    for index in range(0, len(headers), group):
-        added = sum(len(header) + 1 for header in headers[index : index + group])
-        width += added
-        if index > start and width > console.width - _FILE_WIDTH:
-            parts.append(slice(start, index))
-            start, width = index, added
+    """Runs of columns that fit side by side on the screen beside the names of files.
+
+    Whole groups where they fit; at least one column each.
+    """
+    room = _room()
+    widths = [max(len(header), _NUMBER_WIDTH) + 1 for header in headers]
+    ends = [*range(0, len(headers), group), len(headers)]
+    if any(sum(widths[a:b]) > room for a, b in pairwise(ends)):
+        ends = list(range(len(headers) + 1))
+    parts, start = [], 0
+    for first, last in pairwise(ends):
+        if first > start and sum(widths[start:last]) > room:
+            parts.append(slice(start, first))
+            start = first
     return [*parts, slice(start, len(headers))]
+
+
+def _room() -> int:
+    """Characters of the screen beside the names of files."""
+    return max(console.width - _FILE_WIDTH - 1, _NUMBER_WIDTH + 1)
 
 
 def print_reasons(title: str, rows: Sequence[tuple[str, str]]) -> None:

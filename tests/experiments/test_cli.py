@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -67,6 +68,27 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rutile.to(str(place / "rutile.cif"))
     succeeds("map", "--hardware", "soi_lab_good", "--out", "mapped", cwd=place)
     return place
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (("predict", "\x1b[31m\n.cif"), r"\x1b[31m\n.cif: no such file"),
+        (("predict", "a" * 5000), "name too long"),
+        (("predict", "x/" * 1000 + "none.cif"), "none.cif: no such file"),
+        (("predict", os.fsdecode(b"caf\xe9.cif")), r"caf\xe9.cif: no such file"),
+        (("no\x07such",), "No such command"),
+        (("predict", "--" + "b" * 2000), "no such option"),
+    ],
+)
+def test_errors_are_one_printable_line_of_bounded_length(
+    words: tuple[str, ...], shown: str, tmp_path: Path
+) -> None:
+    outcome = lightframe(*words, cwd=tmp_path)
+    assert outcome.status == 2
+    line = outcome.stderr.removesuffix("\n")
+    assert line.startswith("lightframe: error: ") and shown.lower() in line.lower()
+    assert line.isprintable() and len(line) <= 420
 
 
 def test_map_sweep_drift_export_verify(workplace: Path) -> None:

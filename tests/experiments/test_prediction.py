@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -14,14 +15,21 @@ from typer.testing import CliRunner
 
 from experiments import prediction, prediction_table
 from experiments.commands.predict import predict
+from experiments.console import console
 from experiments.evaluation import HeldOut, chip_predictions
 from experiments.mapped import MappedModel
 from experiments.prediction import ChipPredictor, DigitalPredictor, predict_structures
+from experiments.prediction_table import (
+    Column,
+    PredictionRow,
+    PredictionTable,
+    print_predictions,
+)
 from experiments.results import quantile
 from experiments.structures import expand, iter_structures, read_crystals
 from models import CrystalModel, load_dataset
 from models.crystal import CrystalError
-from models.datasets.user import NamedCrystal, Skipped
+from models.datasets.user import NamedCrystal, Skipped, structure_files
 from photonic import Chip
 from tests.models.user_files import rutile, salt, write_json
 from tests.tolerances import INVARIANCE_F32
@@ -280,14 +288,66 @@ def test_notes_reach_the_user(place: Path) -> None:
 
 def test_labels_of_a_chip_table_stay_together(monkeypatch: pytest.MonkeyPatch) -> None:
     headers = [f"{name}{part}" for name in ("n", "eps") for part in ("", "_mean", "_p05", "_p95")]
-    monkeypatch.setattr(prediction_table, "console", Console(width=45))
+    monkeypatch.setattr(prediction_table, "console", Console(width=80))
     assert prediction_table._parts(headers, 4) == [slice(0, 4), slice(4, 8)]
     assert prediction_table._parts(headers, 1) == [slice(0, 5), slice(5, 8)]
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_every_block_of_a_narrow_screen_names_the_files(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Four columns of a label with a long name left one character to the names of files."""
+    label = "formation_energy_per_atom"
+    columns = [Column(label + p, "eV/atom") for p in ("", "_chip_mean", "_chip_p05", "_chip_p95")]
+    names = ["rutile.cif", "folder/of/structures/POSCAR-salt"]
+    rows = [PredictionRow(name, [-1.23456e-5] * 4) for name in names]
+    monkeypatch.setattr(console, "_width", width)
+    print_predictions(PredictionTable(columns, 4, rows, [], []))
+    blocks = capsys.readouterr().out.split("Predictions")[1:]
+    assert len(blocks) >= 2
+    for block in blocks:
+        assert "rutile.cif" in block and "folder/of/structures" in block
+        assert "-1.235e-05" in block
+        assert max(map(len, block.splitlines())) <= width
+    shown = "".join(blocks)
+    assert all(column.name in shown for column in columns) and shown.count("[eV/atom]") == 4
 
 
 def test_long_tables_are_cut_on_the_screen(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prediction_table, "MAX_SHOWN", 1)
     assert "and 1 more; --out FILE keeps all" in run("two.json")
+
+
+def test_names_that_cannot_be_written_lose_no_prediction(place: Path) -> None:
+    """Files of a folder named in Latin-1, with colours and line breaks, and a pipe among them."""
+    for name in (b"caf\xe9.cif", b"\x1b[31mred\n.cif"):
+        shutil.copy("rutile.cif", os.fsdecode(os.fsencode(place) + b"/" + name))
+    os.mkfifo("pipe.cif")
+    for out in ("x.csv", "x.json"):
+        shown = run(".", "--out", out)
+        assert "pipe.cif: not a regular file" in shown and "\x1b[31m" not in shown
+        text = Path(out).read_text(encoding="utf-8")
+        assert text.count("caf") == text.count("31mred") == 1
+    rows = {row["file"] for row in json.loads(Path("x.json").read_text())["predictions"]}
+    assert {r"caf\xe9.cif", r"\x1b[31mred\n.cif", "rutile.cif", "POSCAR-salt"} <= rows
+
+
+@pytest.mark.parametrize(
+    "error", [RecursionError("deep"), MemoryError(), KeyError("x"), OSError(5)]
+)
+def test_no_error_of_a_parser_takes_other_files_along(
+    place: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(text: str) -> None:
+        raise error
+
+    monkeypatch.setattr(structure_files, "crystal_of_poscar", broken)
+    run(".", "--out", "x.json")
+    content = json.loads(Path("x.json").read_text())
+    assert "rutile.cif" in {row["file"] for row in content["predictions"]}
+    [reason] = [skip["reason"] for skip in content["skipped"] if skip["file"] == "POSCAR-salt"]
+    assert reason
 
 
 # Mistakes
