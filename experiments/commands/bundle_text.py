@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from experiments.chip_bundle import BundleReport
+from experiments.bundle_verification import BundleReport
 from experiments.console import console, print_table, print_verification
 from photonic.chipfile import BundleDiff, ClippedLayer
 
@@ -57,12 +57,12 @@ def print_report(report: BundleReport) -> None:
         print_table(title, ("layer", "relative error"), rows)
     export = report.verification.export
     console.print(
-        f"{export.header.num_shifters:,} shifters: hashes, schema, ranges, drives, codes and "
-        "channels agree; largest singular value of a tile "
+        f"{export.header.num_shifters:,} shifters: hashes, schema, ranges, drives, codes, channels "
+        "and tables agree; largest singular value of a tile "
         f"{report.verification.largest_singular_value:.12f}"
     )
-    if report.is_same_checkpoint is False:
-        console.print("the bundle was made of other checkpoint files than these")
+    console.print(f"made of checkpoint {report.checkpoint}", soft_wrap=True)
+    console.print(f"manifest SHA-256: {report.manifest_sha256}", soft_wrap=True)
     found = report.prediction
     if found is None:
         return

@@ -25,13 +25,13 @@ def diff(
     from experiments.commands.bundle_text import print_diff
     from experiments.number_text import positive_zeros
     from experiments.output import prepare_file
-    from photonic.chipfile import diff_exports, read_export
+    from photonic.chipfile import checked_export, diff_exports
     from photonic.files import write_new
 
     if json_file is not None:
         prepare_file(json_file)
     changes = diff_exports(
-        read_export(a), read_export(b), num_largest=largest, time_constant_us=time_constant
+        checked_export(a), checked_export(b), num_largest=largest, time_constant_us=time_constant
     )
     print_diff(changes)
     if json_file is not None:

@@ -86,6 +86,7 @@ def export(
     from experiments.commands.bundle_text import parse_tile, print_clipping
     from experiments.console import console, progress_of_steps
     from experiments.jobs import command_line
+    from photonic.chipfile import manifest_sha256
 
     request = ExportRequest(
         laws=laws,
@@ -106,3 +107,6 @@ def export(
     what = "chip bundle" if target is Target.bundle else target.value
     total, num_layers = settings.header.num_shifters, len(settings.layers)
     console.print(f"{what}: {out} ({total:,} shifters, {num_layers} layers)")
+    if target is Target.bundle:
+        console.print(f"manifest SHA-256: {manifest_sha256(out)}", soft_wrap=True)
+        console.print("keep it elsewhere: verify --manifest-sha256 compares")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from experiments.commands.options import DEFAULT_CHECKPOINT, Checkpoint, Out
+from experiments.commands.options import BundleCheckpoint, ManifestHash, Out
 
 
 def import_chip(
@@ -19,10 +19,11 @@ def import_chip(
         ),
     ],
     out: Out,
-    checkpoint: Checkpoint = DEFAULT_CHECKPOINT,
+    checkpoint: BundleCheckpoint = None,
     like: Annotated[
         Path | None, typer.Option(help="Bundle that the settings of a CSV file belong to.")
     ] = None,
+    manifest_sha256: ManifestHash = None,
 ) -> None:
     """Turn a bundle or measured settings into a mapped model, to simulate and sweep."""
     from experiments.chip_bundle import import_bundle
@@ -30,6 +31,14 @@ def import_chip(
     from experiments.jobs import command_line
 
     with console.status("Reading settings"):
-        mapped, count = import_bundle(source, out, checkpoint, command_line(), like)
+        mapped, count = import_bundle(
+            source, out, checkpoint, command_line(), like, manifest_sha256
+        )
     total = sum(program.num_phase_shifters for program in mapped.programs.values())
+    chip = mapped.record.config["chip"]
+    if chip is not None:
+        console.print(
+            f"settings of chip {chip['index']} of seed {chip['seed']}: they become targets, and "
+            "the chip that they make up for is not kept"
+        )
     console.print(f"mapped model: {out} ({count:,} of {total:,} shifters from {source})")

@@ -28,6 +28,22 @@ OtherCheckpoint = Annotated[
         help=f"Directory, or name of a shipped checkpoint; default: {DEFAULT_CHECKPOINT}.",
     ),
 ]
+BundleCheckpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoint",
+        help="Directory, or name of a shipped checkpoint, that the bundle was made of; default: "
+        "the shipped one with its hashes.",
+    ),
+]
+ManifestHash = Annotated[
+    str | None,
+    typer.Option(
+        "--manifest-sha256",
+        metavar="HASH",
+        help="Hash that export printed and that was kept elsewhere; other bundles are refused.",
+    ),
+]
 On = Annotated[
     Path | None, typer.Option("--on", metavar="MAPPED", help="Use chips of a mapped model too.")
 ]

@@ -7,6 +7,7 @@ import pytest
 from experiments.evaluation import HeldOut, load_held_out
 from experiments.mapped import MappedModel, MappingSettings, map_model, save_mapped
 from experiments.record import RunRecord
+from experiments.training_info import TrainingInfo
 from models import CrystalModel, load_checkpoint
 from photonic import load_hardware
 
@@ -19,8 +20,15 @@ def model() -> CrystalModel:
 
 
 @pytest.fixture(scope="session")
-def record() -> RunRecord:
-    return RunRecord.capture("lightframe test", {"purpose": "test"}, 7, {"none": "0"})
+def record(model: CrystalModel) -> RunRecord:
+    """The record of the mapping below."""
+    config = {
+        "checkpoint": CHECKPOINT,
+        "hardware": load_hardware("soi_lab_good").model_dump(mode="json"),
+        **MappingSettings().model_dump(mode="json"),
+    }
+    data = TrainingInfo.of(model).data_sha256
+    return RunRecord.capture("lightframe test", config, 7, data)
 
 
 @pytest.fixture(scope="session")

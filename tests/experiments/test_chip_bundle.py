@@ -8,15 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from experiments.bundle_verification import BundleReport, require_weights, verify_bundle
 from experiments.calibration import CONFIG_FILE, CalibrationConfig, programs_sha256, store_commands
 from experiments.chip_bundle import (
-    BundleReport,
     ExportRequest,
     build_bundle,
     export_bundle,
     import_bundle,
-    require_same_weights,
-    verify_bundle,
 )
 from experiments.commands.bundle_text import parse_tile, print_diff, print_report
 from experiments.console import console
@@ -44,7 +42,7 @@ def bundle(export: ChipExport, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def report(bundle: Path) -> BundleReport:
-    return verify_bundle(bundle, CHECKPOINT, limit=8)
+    return verify_bundle(bundle, limit=8)
 
 
 def test_the_shipped_model_is_verified_and_predicted(report):
@@ -53,8 +51,7 @@ def test_the_shipped_model_is_verified_and_predicted(report):
         assert worst <= bound, f"{source}: {worst:.1e}"
     codes = max(row["code"] for row in report.errors.values())
     assert EXPORTED_CODES / 10 <= codes <= EXPORTED_CODES
-    require_same_weights(report)
-    assert report.is_same_checkpoint is True
+    assert report.checkpoint == CHECKPOINT
     found = report.prediction
     assert found.num_crystals == 8
     assert found.source == "DAC codes as written"
@@ -116,8 +113,14 @@ def test_a_bundle_of_another_checkpoint_is_seen(bundle, mapped_dir, tmp_path):
 def test_weights_of_another_network_are_refused(report):
     first = next(iter(report.errors))
     errors = report.errors | {first: report.errors[first] | {"phase": 0.5}}
-    with pytest.raises(ValueError, match=f"{first} differs by 5.0e-01"):
-        require_same_weights(dataclasses.replace(report, errors=errors))
+    with pytest.raises(ValueError, match=f"{first} differs by 5.0e-01$"):
+        require_weights(errors, None)
+    on_chip = dict.fromkeys(errors, 0.3)
+    require_weights(errors, on_chip)
+    with pytest.raises(ValueError, match=f"{first} differs by 9.0e\\+00 on the calibrated chip"):
+        require_weights(errors, on_chip | {first: 9.0})
+    with pytest.raises(ValueError, match=f"{first} differs by nan"):
+        require_weights(errors, on_chip | {first: float("nan")})
 
 
 def stored_calibration(mapped: MappedModel, directory: Path) -> Path:
@@ -149,8 +152,7 @@ def test_a_calibrated_chip_is_exported_and_verified_on_itself(mapped, mapped_dir
     export, clipped = export_bundle(mapped_dir, request, tmp_path / "chip", COMMAND)
     assert clipped == []
     assert export.header.chip.seed == 3
-    report = verify_bundle(tmp_path / "chip", CHECKPOINT, limit=4)
-    require_same_weights(report)
+    report = verify_bundle(tmp_path / "chip", limit=4)
     assert report.prediction.source == "its settings on the chip of the calibration"
     hardware = load_hardware("soi_lab_good").replace(dead_probability=0.001)
     name = "head.outer"

@@ -76,15 +76,12 @@ Place = tuple[str | int, ...]
 
 
 def leaves(record: Any, place: Place = ()) -> Iterator[Place]:
-    """Places of all values of a record; of a list of plain values the first and the last."""
+    """Places of all values of a record; of a list only those of the first and the last entry."""
     if isinstance(record, dict):
         for key, value in record.items():
             yield from leaves(value, (*place, key))
     elif isinstance(record, list) and record:
-        numbers = range(len(record))
-        if not isinstance(record[0], dict | list):
-            numbers = sorted({0, len(record) - 1})
-        for number in numbers:
+        for number in sorted({0, len(record) - 1}):
             yield from leaves(record[number], (*place, number))
     else:
         yield place
@@ -94,8 +91,10 @@ def other_values(value: Any) -> list[Any]:
     """Values that a forger could write instead, of a type that the field may have."""
     if isinstance(value, bool):
         return [not value, None]
-    if isinstance(value, int | float):
-        return [value + 1, 2.5 * value + 0.125, None]
+    if isinstance(value, int):
+        return [value + 1, None]
+    if isinstance(value, float):
+        return [2.5 * value + 0.125, None]
     if isinstance(value, str):
         is_hash = len(value) == 64 and " " not in value
         return ["0" * 64 if is_hash else f"{value} ", None]
