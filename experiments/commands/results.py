@@ -39,5 +39,5 @@ def results(
         from experiments.study.figures import draw_study
 
         figures.mkdir(parents=True, exist_ok=True)
-        draw_study(found.load(), figures)
+        draw_study(export.of_chips(found).load(), figures)
     print_study(found)

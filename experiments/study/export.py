@@ -13,6 +13,16 @@ from experiments.output import prepare_file
 from experiments.study.store import DEVIATION, EXPECTED, MAE, WEIGHT_ERROR
 from photonic.files import write_new
 
+MOST_BYTES = 2**31 - 1
+"""In a NetCDF 3 file."""
+
+
+def of_chips(results: xr.Dataset) -> xr.Dataset:
+    """Without what is kept of every crystal on every chip, by far the largest part."""
+    return results.drop_vars(
+        [name for name in results if {"chip", "crystal"} <= set(results[name].dims)]
+    )
+
 
 def chip_table(results: xr.Dataset) -> pd.DataFrame:
     """One row for each evaluated chip: point, chip, axes, ``mae`` and ``deviation_rms``.
@@ -56,6 +66,12 @@ def write_netcdf(results: xr.Dataset, path: Path) -> None:
 
     Raises:
         FileExistsError: if ``path`` exists.
+        ValueError: if they are larger than such a file may be.
     """
+    if results.nbytes > MOST_BYTES:
+        raise ValueError(
+            f"the study has {results.nbytes:,} bytes, a NetCDF 3 file at most {MOST_BYTES:,}: read "
+            "results.zarr with xarray, or write --csv"
+        )
     prepare_file(path)
     write_new(path, bytes(results.load().to_netcdf(engine="scipy")))

@@ -21,7 +21,7 @@ from photonic.hardware import first_problem
 
 MAX_METADATA_BYTES = 64_000_000
 """Of a file of metadata."""
-MOST_EVALUATIONS = 100_000_000
+MOST_EVALUATIONS = 10_000_000
 """Chips of all points together."""
 MOST_BYTES = 2**30
 """Of a chunk, and of an array that tasks do not fill."""

@@ -13,12 +13,15 @@ from experiments.study.pairs import PairOfPoints
 from experiments.study.store import DEVIATION, MAE
 from experiments.study.summary import axis_names, bootstrap_mean, evaluated
 
+MOST_ROWS = 2000
+"""Points in a table; a study may have a million."""
+
 
 def print_study(results: xr.Dataset) -> None:
     """Chips, error and deviation of every point, with bootstrap intervals over chips."""
     names = axis_names(results)
     rows = []
-    for point in range(results.sizes["point"]):
+    for point in _shown(results):
         errors, deviations = (evaluated(results[name], point) for name in (MAE, DEVIATION))
         means = (str(bootstrap_mean(values)) for values in (errors, deviations))
         rows.append((*point_cells(results, names, point), str(len(errors)), *means))
@@ -42,7 +45,7 @@ def print_study(results: xr.Dataset) -> None:
 
 def print_form_check(results: xr.Dataset) -> None:
     """Weight error of every point beside its closed form, and where and why there is none."""
-    points = range(results.sizes["point"])
+    points = _shown(results)
     if has_weight_errors(results):
         names, rows = axis_names(results), []
         for point in points:
@@ -56,7 +59,7 @@ def print_form_check(results: xr.Dataset) -> None:
             "mean square over the expected one, with its standard error over chips"
         )
         print_table(title, header, rows)
-    for note in missing_notes(results, points):
+    for note in missing_notes(results, range(results.sizes["point"])):
         console.print(note)
 
 
@@ -64,7 +67,7 @@ def print_comparison(first: xr.Dataset, second: xr.Dataset) -> None:
     """Error and deviation of two studies, and their paired differences, at every point."""
     names = axis_names(first)
     rows = []
-    for point in range(first.sizes["point"]):
+    for point in _shown(first):
         cells = point_cells(first, names, point)
         for name in (MAE, DEVIATION):
             means = [evaluated(results[name], point).mean() for results in (first, second)]
@@ -108,8 +111,16 @@ def print_pairs(results: xr.Dataset, axis: str, reference: str, pairs: list[Pair
     _print_state(results)
 
 
+def _shown(results: xr.Dataset) -> range:
+    """The points that get a row."""
+    return range(min(MOST_ROWS, results.sizes["point"]))
+
+
 def _print_state(results: xr.Dataset) -> None:
-    """What a reader must know of a study that is not finished or has no checksums."""
+    """What a reader must know of a study that is long, not finished or has no checksums."""
+    more = results.sizes["point"] - MOST_ROWS
+    if more > 0:
+        console.print(f"{more:,} more points are not shown: results DIR --csv FILE writes all")
     if not results.attrs["is_complete"]:
         console.print("this study is not finished: go on with --resume")
     if not results.attrs["has_checksums"]:

@@ -139,7 +139,7 @@ def test_other_metadata_than_those_of_studies_are_refused(
 ) -> None:
     edit(out / STORE, "mae", lambda array: array.update(change))
     for use in (open_study, StudyStore):
-        with pytest.raises(StudyError, match=r"mae|array ") as error:
+        with pytest.raises(StudyError, match=r"mae|array") as error:
             use(out)
         assert "\n" not in str(error.value) and len(str(error.value)) < 600
 

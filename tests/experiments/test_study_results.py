@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from experiments.commands.sweep import sweep
-from experiments.study import export, open_study
+from experiments.study import export, open_study, tables
 from experiments.study.compare import check_paired, paired_difference
 from experiments.study.description import StudyError
 from experiments.study.summary import bootstrap_mean
@@ -138,3 +138,22 @@ def test_a_dry_run_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture)
     done = CliRunner().invoke(app, [str(path), "--out", str(tmp_path / "out"), "--dry-run"])
     assert done.exit_code == 0, done.exception
     assert not (tmp_path / "out").exists()
+
+
+def test_a_long_study_is_shown_in_part(
+    results: xr.Dataset, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "MOST_ROWS", 1)
+    for show in (print_study, lambda found: print_comparison(found, found)):
+        show(results)
+        text = capsys.readouterr().out
+        assert "1 more points are not shown: results DIR --csv FILE writes all" in text
+
+
+def test_more_than_netcdf_holds_is_refused(
+    results: xr.Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "MOST_BYTES", results.nbytes - 1)
+    with pytest.raises(ValueError, match=r"read results\.zarr with xarray, or write --csv"):
+        export.write_netcdf(results, tmp_path / "x.nc")
+    assert not (tmp_path / "x.nc").exists()

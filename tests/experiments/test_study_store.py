@@ -15,7 +15,7 @@ import xarray as xr
 
 from experiments.lock import locked
 from experiments.record import RunRecord
-from experiments.study import open_study
+from experiments.study import open_study, store_format
 from experiments.study.changes import changes
 from experiments.study.description import StudyError
 from experiments.study.evaluate import Task
@@ -166,6 +166,16 @@ def test_a_store_that_could_not_be_made_is_not_there(
         new_store(tmp_path, study_record)
     assert not (tmp_path / STORE).exists()
     fill(new_store(tmp_path, study_record))
+
+
+def test_a_study_that_is_too_large_for_a_store_is_not_begun(
+    tmp_path: Path, study_record: RunRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = NUM_POINTS * NUM_CHIPS
+    monkeypatch.setattr(store_format, "MOST_EVALUATIONS", most - 1)
+    with pytest.raises(StudyError, match=f"at most {most - 1} chips of all points, not {most}"):
+        new_store(tmp_path, study_record)
+    assert not list(tmp_path.iterdir())
 
 
 def test_other_directories_hold_no_study(tmp_path: Path) -> None:
