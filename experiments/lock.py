@@ -70,8 +70,7 @@ def locked(directory: Path) -> Iterator[Lock]:
             raise FileExistsError(f"{directory} is being written by {holder or 'another process'}")
         if not _is_at(path, descriptor):
             raise FileExistsError(f"{directory} has just been finished by another process")
-        holder = f"process {os.getpid()} on {socket.gethostname()}".encode()
-        _write(descriptor, holder[: _HOLDER_BYTES - 1].ljust(_HOLDER_BYTES - 1) + b"\n", 0)
+        _sign(path, descriptor)
         if fcntl is None:  # a directory with an open file cannot be renamed there
             os.close(descriptor)
         yield Lock(directory)
@@ -94,7 +93,7 @@ def kept_settings(directory: Path) -> str:
 
 def _open(path: Path, flags: int) -> int:
     """A descriptor of a lock file of this program, new or known."""
-    foreign = f"{path} is not a lock of this program; nothing was overwritten"
+    foreign = f"{path} is a link or not a lock of this program; nothing was overwritten"
     try:
         descriptor = os.open(path, flags | _FLAGS, 0o644)
     except OSError as error:
@@ -115,6 +114,19 @@ def _parts(descriptor: int) -> tuple[str, str]:
     text = os.read(descriptor, _MOST_BYTES).decode(errors="replace")
     holder, _, settings = text.partition("\n")
     return holder.rstrip(), settings
+
+
+def _sign(path: Path, descriptor: int) -> None:
+    """Write who holds the lock; a new file that cannot take it is removed."""
+    is_new = not os.fstat(descriptor).st_size
+    holder = f"process {os.getpid()} on {socket.gethostname()}".encode()[: _HOLDER_BYTES - 1]
+    try:
+        _write(descriptor, holder.ljust(_HOLDER_BYTES - 1) + b"\n", 0)
+    except OSError as error:
+        if is_new:
+            path.unlink()
+        reason = error.strerror or str(error)
+        raise OSError(error.errno, f"{path} cannot be written ({reason})") from error
 
 
 def _write(descriptor: int, data: bytes, place: int) -> None:

@@ -63,6 +63,7 @@ class OutputDirectory:
         if names and LOCK_FILE not in names:
             raise FileExistsError(self._other_run("it was not begun by this program"))
         with ExitStack() as held:
+            held.push(self._remove_empty)
             lock = held.enter_context(locked(self.partial))
             held.push(self._leave_nothing)
             refuse_existing(self.path)  # another process may have finished it just now
@@ -78,7 +79,12 @@ class OutputDirectory:
         """After an exception, remove a directory that holds nothing that could be lost."""
         if kind is not None and self.partial.is_dir() and not self._has_parts():
             (self.partial / LOCK_FILE).unlink()
-            self.partial.rmdir()
+
+    def _remove_empty(self, kind: object, *_: object) -> None:
+        """After an exception, remove a directory that not even the lock could be written to."""
+        if kind is not None:
+            with suppress(OSError):  # it holds something, or has its final name
+                self.partial.rmdir()
 
     def _begin(self, lock: Lock) -> None:
         if lock.settings == self._settings:

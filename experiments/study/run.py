@@ -139,7 +139,6 @@ class Study:
             OSError: if results cannot be stored, or the workers are lost.
         """
         _refuse_other_directory(out, is_resumed)
-        out.mkdir(parents=True, exist_ok=True)
         with _writing(out):
             if os.path.lexists(out / STORE):
                 store = self._resumed(out, workers.memory_bytes)
@@ -228,16 +227,22 @@ class Study:
 @contextmanager
 def _writing(out: Path) -> Iterator[None]:
     """Hold the lock of a study; one that fails before it has a store leaves nothing."""
-    with locked(out):
-        refuse_link(out / STORE)
-        try:
-            yield
-        except BaseException:
-            if not (out / STORE).exists():
-                with suppress(OSError):  # what is not ours stays
+    is_new = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        with locked(out):
+            refuse_link(out / STORE)
+            try:
+                yield
+            except BaseException:
+                if not (out / STORE).exists():
                     (out / LOCK_FILE).unlink()
-                    out.rmdir()
-            raise
+                raise
+    except BaseException:
+        if is_new:
+            with suppress(OSError):  # it holds a study
+                out.rmdir()
+        raise
 
 
 def _refuse_other_directory(out: Path, is_resumed: bool) -> None:

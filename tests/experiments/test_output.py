@@ -1,6 +1,7 @@
 """Output directories and run records."""
 
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,22 @@ def test_a_run_that_fails_leaves_only_what_it_has_kept(tmp_path: Path) -> None:
     assert names(tmp_path / "out.partial") == {"lock", "part.npy"}
 
 
+@pytest.mark.parametrize("largest", [16, 1000])
+def test_a_full_disk_at_the_start_leaves_nothing(tmp_path: Path, largest: int) -> None:
+    """Not even the lock can be written, or what the run is about."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, hard))
+    try:
+        with (
+            pytest.raises(OSError, match="File too large"),
+            OutputDirectory(tmp_path / "out", {"a": "b" * 2000}),
+        ):
+            pytest.fail("begun")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert names(tmp_path) == set()
+
+
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     with OutputDirectory(tmp_path / "out", {"a": 1}):
         message = f"out.partial is being written by process {os.getpid()} on"
@@ -120,7 +137,7 @@ def test_links_are_refused_wherever_they_are(tmp_path: Path) -> None:
         place.unlink(missing_ok=True)
         place.symlink_to(target)
         with (
-            pytest.raises(FileExistsError, match=r"is a link|is not a lock of this program"),
+            pytest.raises(FileExistsError, match=r"is a link|not a lock of this program"),
             OutputDirectory(tmp_path / "out", {"a": 1}),
         ):
             pytest.fail("begun")

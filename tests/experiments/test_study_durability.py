@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import resource
 import struct
 from pathlib import Path
 
@@ -171,6 +172,35 @@ def test_what_a_run_left_that_was_killed_at_its_start_is_replaced(
         found = small.run(out, HERE, is_resumed=is_resumed)
         xr.testing.assert_identical(data(found), data(results))
         assert not (out / unfinished).exists()
+
+
+@pytest.mark.parametrize("name", ["lock", STORE])
+def test_links_in_a_study_are_refused(small: Study, tmp_path: Path, name: str) -> None:
+    """Nothing outside is emptied, written or deleted."""
+    for place in ("outside", "out"):
+        (tmp_path / place).mkdir()
+    (tmp_path / "outside" / "file").write_text("mine")
+    target = tmp_path / "outside" / ("file" if name == "lock" else "")
+    (tmp_path / "out" / name).symlink_to(target)
+    with pytest.raises(FileExistsError, match="link"):
+        small.run(tmp_path / "out", HERE, is_resumed=True)
+    assert (tmp_path / "out" / name).is_symlink()
+    assert [p.read_text() for p in (tmp_path / "outside").iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("largest", [16, 4000])
+def test_a_study_that_fails_at_its_start_leaves_nothing(
+    small: Study, tmp_path: Path, largest: int
+) -> None:
+    """Files cannot grow, as on a full disk: not even for the lock, or for the store."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest, hard))
+    try:
+        with pytest.raises(OSError, match="cannot be written"):
+            small.run(tmp_path / "out", HERE, is_resumed=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_directory_that_cannot_be_written_is_one_line(tmp_path: Path, small: Study) -> None:

@@ -180,8 +180,9 @@ def kill(arguments: list[str], folder: Path, number: int, delay: float) -> bool:
             os.killpg(pid, signal.SIGKILL)
             wait(pid, LONGEST_S)
             raise Failure(f"goes on for {LONGEST_S:.0f} s after signal {number}")
-    if status not in STOPPED | {0, EXISTS}:
-        raise Failure(f"signal {number} after {delay:.2f} s: exit status {status}")
+    log = folder.with_name(f"{folder.name}.log").read_text(errors="replace")
+    if status not in STOPPED | {0, EXISTS} or "Traceback" in log:
+        raise Failure(f"signal {number} after {delay:.2f} s: exit status {status}\n{log}")
     return status in STOPPED
 
 
