@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor
 
 from experiments.mapped import MAX_CONFIG_BYTES, MAX_PROGRAMS_BYTES, MappedModel
 from experiments.record import RunRecord
-from photonic import Chip, HardwareConfig
+from models.tensor_file import read_tensors, require_tensors
+from photonic import Chip, HardwareConfig, Program
 from photonic.calibration.recipe import Recipe
 from photonic.files import write_atomic
 from photonic.hardware import EFFECTS, first_problem
 from photonic.hardware.effects import DRIFT_EFFECTS
-from photonic.mesh_state import MESHES, Commands
+from photonic.mesh_state import MESHES, Commands, mesh_layouts
 from photonic.regular_files import read_regular
 
 CONFIG_FILE = "calibration.json"
@@ -84,10 +84,12 @@ class Calibration:
     Attributes:
         directory: where it lies.
         config: what it was made with.
+        programs: by layer, what was calibrated; gives the shapes of the commands.
     """
 
     directory: Path
     config: CalibrationConfig
+    programs: Mapping[str, Program]
 
     @property
     def num_chips(self) -> int:
@@ -117,9 +119,11 @@ class Calibration:
         if hashlib.sha256(data).hexdigest() != self.config.chip_sha256[chip.index]:
             raise CalibrationError(f"{path} is truncated or was changed")
         try:
-            return _commands(load(data))
-        except (SafetensorError, KeyError) as error:
-            raise CalibrationError(f"{path}: {str(error).splitlines()[0]}") from None
+            tensors = read_tensors(data)
+            require_tensors(tensors, _shapes(self.programs))
+            return _commands(tensors, self.programs)
+        except ValueError as error:
+            raise CalibrationError(f"{path}: {error}") from None
 
 
 def load_calibration(directory: str | Path, mapped: MappedModel) -> Calibration:
@@ -141,7 +145,10 @@ def load_calibration(directory: str | Path, mapped: MappedModel) -> Calibration:
         raise CalibrationError(f"{path}: not valid ({first_problem(error)})") from None
     if config.programs_sha256 != programs_sha256(mapped):
         raise CalibrationError(f"{directory} was made for another mapped model")
-    return Calibration(Path(directory), config)
+    name = _contradiction(config)
+    if name is not None:
+        raise CalibrationError(f"{path}: `{name}` contradicts the record of its run")
+    return Calibration(Path(directory), config, mapped.programs)
 
 
 def programs_sha256(mapped: MappedModel) -> str:
@@ -160,11 +167,43 @@ def _without_drift(hardware: HardwareConfig) -> dict[str, Any]:
     return hardware.model_dump(exclude=drift | {"description", "ideal", "sources"})
 
 
-def _commands(tensors: Mapping[str, Tensor]) -> dict[str, Commands]:
-    layers = dict.fromkeys(key.rpartition("/")[0] for key in tensors)
+def _contradiction(config: CalibrationConfig) -> str | None:
+    """First field that is not what the run recorded; None if all are."""
+    run = config.record.config
+    try:
+        recipe = Recipe.model_validate(run.get("recipe"))
+        base = HardwareConfig.model_validate(run.get("hardware"))
+    except ValidationError:
+        return "record"
+    found = {
+        "seed": config.seed == config.record.seed,
+        "recipe": config.recipe == recipe,
+        "hardware": config.hardware == recipe.drive(base),
+        "chip_sha256": len(config.chip_sha256) == run.get("num_chips"),
+    }
+    return next((name for name, is_same in found.items() if not is_same), None)
+
+
+def _shapes(programs: Mapping[str, Program]) -> dict[str, tuple[int, ...]]:
+    """Shape of each stored tensor, (R, C, S) of a mesh and (R, C) of the scales."""
+    shapes = {}
+    for name, program in programs.items():
+        for mesh, layout in mesh_layouts(program).items():
+            size = 2 * program.rank if layout is None else 2 * layout.num_mzis + layout.num_modes
+            shapes[f"{name}/{mesh}"] = (*program.grid_shape, size)
+        shapes[f"{name}/scale"] = program.grid_shape
+    return shapes
+
+
+def _commands(
+    tensors: Mapping[str, Tensor], programs: Mapping[str, Program]
+) -> dict[str, Commands]:
+    for name in programs:
+        if (tensors[f"{name}/scale"] < 0).any():
+            raise ValueError(f"`{name}/scale` must not be negative")
     return {
         name: Commands(
             {mesh: tensors[f"{name}/{mesh}"] for mesh in MESHES}, tensors[f"{name}/scale"]
         )
-        for name in layers
+        for name in programs
     }

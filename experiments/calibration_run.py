@@ -78,7 +78,7 @@ def run_calibration(
     record = RunRecord.capture(command_line(), config, seed, held_out.data_sha256)
     with OutputDirectory(out, record.key) as output:
         stored, efforts = _calibrate_all(output, mapped, base, recipe, num_chips, record)
-        controller = Calibration(output.partial, stored)
+        controller = Calibration(output.partial, stored, mapped.programs)
         settings = [
             ChipSetting("before", base),
             ChipSetting("after", stored.hardware, controller=controller),

@@ -11,13 +11,13 @@ from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from experiments.record import RunRecord
 from models.checkpoint import checkpoint_bytes, load_checkpoint
 from models.model import CrystalModel
+from models.tensor_file import read_tensors
 from photonic import Chip, HardwareConfig, Program, map_linear
 from photonic.drive import has_short_drive
 from photonic.drive_laws.branch import Shortfall
@@ -236,12 +236,8 @@ def load_mapped(directory: str | Path, *, dtype: torch.dtype = torch.float32) ->
     if _sha256(data) != config.programs_sha256:
         raise MappedError(f"{directory}: {PROGRAMS_FILE} is truncated or was changed")
     try:
-        tensors = load(data)
-        programs = {
-            name: Program.from_tensors(_with_prefix(tensors, f"{name}/"), metadata)
-            for name, metadata in config.programs.items()
-        }
-    except (SafetensorError, KeyError, ValueError) as error:
+        programs = _programs(read_tensors(data), config.programs)
+    except (ValueError, TypeError) as error:
         raise MappedError(f"{directory}: {str(error).splitlines()[0]}") from None
     files = checkpoint_bytes(directory / CHECKPOINT_DIR)
     if {name: _sha256(content) for name, content in files.items()} != config.checkpoint_sha256:
@@ -279,7 +275,18 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {
-        key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)
-    }
+def _programs(
+    tensors: Mapping[str, Tensor], metadata: Mapping[str, dict[str, Any]]
+) -> dict[str, Program]:
+    """Programs of all layers; ValueError if a tensor is of none, or a layer has another name."""
+    parts: dict[str, dict[str, Tensor]] = {name: {} for name in metadata}
+    for key, tensor in tensors.items():
+        layer, _, name = key.rpartition("/")
+        if layer not in parts:
+            raise ValueError(f"{PROGRAMS_FILE}: tensor {key[:80]!r} is of no layer")
+        parts[layer][name] = tensor
+    programs = {name: Program.from_tensors(parts[name], metadata[name]) for name in metadata}
+    for name, program in programs.items():
+        if program.name != name:
+            raise ValueError(f"layer {name!r} holds the program of {program.name[:80]!r}")
+    return programs

@@ -11,8 +11,7 @@ from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 
 from models.files import remove_leftovers, write_atomic
 from models.graph import GraphSettings
@@ -21,6 +20,7 @@ from models.linear import LinearFactory, digital_linear
 from models.model import CrystalModel
 from models.network import NetworkConfig, SPFrameNetwork
 from models.regular_files import read_regular
+from models.tensor_file import read_tensors
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -166,19 +166,53 @@ def _build(
     linear: LinearFactory,
 ) -> CrystalModel:
     try:
-        state: Mapping[str, torch.Tensor] = load(weights)
-        elements = state["element_features"]
+        state = read_tensors(weights)
+        elements = _element_features(config, state)
         network = SPFrameNetwork(config.network, elements, len(config.labels), linear)
         network.to(torch.float64)  # holds weights of either precision without rounding
+        _require_types(network, state)
         network.load_state_dict(state)
-    except (SafetensorError, KeyError, RuntimeError, IndexError) as error:
+    except (ValueError, KeyError, RuntimeError, IndexError) as error:
         line = str(error).splitlines()[0]
         raise CheckpointError(f"checkpoint {name}: weights do not fit ({line})") from None
-    for key, tensor in state.items():
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise CheckpointError(f"checkpoint {name}: `{key}` holds numbers that are not finite")
-    network.to(dtype).eval().requires_grad_(False)
+    for precision in (torch.float64, dtype):
+        # What is finite in double precision may be too large for single.
+        for key, tensor in network.to(precision).state_dict().items():
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                raise CheckpointError(
+                    f"checkpoint {name}: `{key}` holds numbers that are not finite"
+                    + ("" if precision == torch.float64 else f" in {precision}")
+                )
+    network.eval().requires_grad_(False)
     return CrystalModel(network, config.graph, config.labels, config.info)
+
+
+def _element_features(config: CheckpointConfig, state: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """(Z, F) table of elements, if the rest of the file can be the network that is described.
+
+    Raises:
+        ValueError: if it is no table, or the network has more numbers than the file; found out
+            before any of its size is built.
+        KeyError: if it is missing.
+    """
+    elements = state["element_features"]
+    if elements.ndim != 2 or not elements.is_floating_point():
+        raise ValueError(f"`element_features` must have shape (Z, F), got {tuple(elements.shape)}")
+    with torch.device("meta"):
+        described = SPFrameNetwork(config.network, elements, len(config.labels))
+    needed = sum(tensor.numel() for tensor in described.parameters())
+    held = sum(tensor.numel() for tensor in state.values())
+    if needed > held:
+        raise ValueError(f"the network of {CONFIG_FILE} has {needed:,} numbers, the file {held:,}")
+    return elements
+
+
+def _require_types(network: SPFrameNetwork, state: Mapping[str, torch.Tensor]) -> None:
+    """Refuse complex or whole numbers in place of real ones, which would be cast."""
+    for key, own in network.state_dict().items():
+        found = state.get(key, own)
+        if found.is_floating_point() != own.is_floating_point() or found.is_complex():
+            raise ValueError(f"`{key}` must be of type {own.dtype}, got {found.dtype}")
 
 
 def checkpoint_bytes(name_or_dir: str | Path) -> dict[str, bytes]:

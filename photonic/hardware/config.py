@@ -70,8 +70,9 @@ class HardwareConfig(CostFields, LinkFields, DriftFields, OpticsFields, DriveFie
         if not isinstance(off, list | tuple):
             return data
         for effect in off:
-            if effect not in EFFECTS:
-                raise ValueError(f"unknown effect {effect!r}{suggestion(effect, EFFECTS)}")
+            if not isinstance(effect, str) or effect not in EFFECTS:
+                word = reprlib.repr(effect)
+                raise ValueError(f"unknown effect {word}{suggestion(effect, EFFECTS)}")
         fields = {field for effect in off for field in EFFECTS[effect]}
         return {key: value for key, value in data.items() if key not in fields}
 

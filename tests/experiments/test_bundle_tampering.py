@@ -19,21 +19,14 @@ import torch
 from experiments import cli, jobs
 from experiments.bundle_origin import check_origin
 from experiments.bundle_verification import verify_bundle
-from experiments.calibration import (
-    CONFIG_FILE,
-    CalibrationConfig,
-    programs_sha256,
-    store_commands,
-)
 from experiments.chip_bundle import ExportRequest, export_bundle, import_bundle
 from experiments.mapped import MappingSettings, load_mapped
-from experiments.record import RunRecord
 from models import CrystalModel, load_checkpoint
 from photonic import Chip, load_hardware
-from photonic.calibration.recipe import Recipe
 from photonic.chipfile import ChipExport, ChipFileError, read_export
 from photonic.chipfile.reader import read_manifest
 from photonic.chipfile.rebuild import weights_on_chip
+from tests.experiments.calibrations import stored_calibration
 from tests.experiments.study_inputs import mapped_directory
 from tests.photonic.chips import Place, leaves, other_values, put, rehash
 
@@ -67,20 +60,8 @@ def mapped(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def calibration(mapped, tmp_path_factory) -> Path:
-    """Commands of the data sheet for chip 0, as those of a calibration."""
-    model, directory = load_mapped(mapped), tmp_path_factory.mktemp("calibration")
-    recipe = Recipe(methods=("mapping",))
-    hardware = recipe.drive(LAB)
-    config = CalibrationConfig(
-        recipe=recipe,
-        hardware=hardware,
-        seed=3,
-        chip_sha256=(store_commands(model.commands(hardware), directory, 0),),
-        programs_sha256=programs_sha256(model),
-        record=RunRecord.capture("lightframe calibrate", {}, 3, {}),
-    )
-    (directory / CONFIG_FILE).write_text(config.model_dump_json())
-    return directory
+    out = tmp_path_factory.mktemp("calibration") / "calibration"
+    return stored_calibration(load_mapped(mapped), out, LAB)
 
 
 @pytest.fixture(scope="module", params=["data sheet", "calibrated"])

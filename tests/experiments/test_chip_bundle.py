@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from experiments.bundle_verification import BundleReport, require_weights, verify_bundle
-from experiments.calibration import CONFIG_FILE, CalibrationConfig, programs_sha256, store_commands
 from experiments.chip_bundle import (
     ExportRequest,
     build_bundle,
@@ -18,12 +17,11 @@ from experiments.chip_bundle import (
 )
 from experiments.commands.bundle_text import parse_tile, print_diff, print_report
 from experiments.console import console
-from experiments.mapped import MappedModel, load_mapped
+from experiments.mapped import load_mapped
 from photonic import Chip, load_hardware
-from photonic.calibration.recipe import Recipe
-from photonic.channel_map import ChannelMap
 from photonic.chipfile import ChipExport, ChipFileError, diff_exports, write_export
 from photonic.realisation import realise_commands
+from tests.experiments.calibrations import stored_calibration
 from tests.experiments.conftest import CHECKPOINT
 from tests.tolerances import EXPORTED_CODES, PHASE_ERROR
 
@@ -123,38 +121,16 @@ def test_weights_of_another_network_are_refused(report):
         require_weights(errors, on_chip | {first: float("nan")})
 
 
-def stored_calibration(mapped: MappedModel, directory: Path) -> Path:
-    """A calibration of one chip: the commands of the data sheet, a little warmer."""
-    hardware = load_hardware("soi_lab_good").replace(dead_probability=0.001)
-    commands = {
-        name: dataclasses.replace(
-            command, phases={key: value + 0.01 for key, value in command.phases.items()}
-        )
-        for name, command in mapped.commands(hardware).items()
-    }
-    directory.mkdir()
-    digest = store_commands(commands, directory, 0)
-    config = CalibrationConfig(
-        recipe=Recipe(methods=("mapping",)),
-        hardware=hardware,
-        seed=3,
-        chip_sha256=(digest,),
-        programs_sha256=programs_sha256(mapped),
-        record=mapped.record,
-    )
-    (directory / CONFIG_FILE).write_text(config.model_dump_json())
-    return directory
-
-
 def test_a_calibrated_chip_is_exported_and_verified_on_itself(mapped, mapped_dir, tmp_path):
-    directory = stored_calibration(mapped, tmp_path / "calibration")
+    broken = load_hardware("soi_lab_good").replace(dead_probability=0.001)
+    directory = stored_calibration(mapped, tmp_path / "calibration", broken, warmer_rad=0.01)
     request = ExportRequest(calibration=directory, has_table=False)
     export, clipped = export_bundle(mapped_dir, request, tmp_path / "chip", COMMAND)
     assert clipped == []
     assert export.header.chip.seed == 3
     report = verify_bundle(tmp_path / "chip", limit=4)
     assert report.prediction.source == "its settings on the chip of the calibration"
-    hardware = load_hardware("soi_lab_good").replace(dead_probability=0.001)
+    hardware = export.header.hardware
     name = "head.outer"
     program, chip = mapped.programs[name], Chip(hardware, 3, 0)
     commands = mapped.commands(hardware)[name]
