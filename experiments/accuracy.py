@@ -72,7 +72,7 @@ def accuracy_table(
             graphs.append(model.graph(dataset.crystals[index]))
             on_crystal(len(test))
         outputs = model.standardised(tuple(model.batches(graphs)))
-        predicted = model.to_physical(outputs)[label.name]
+        predicted = model.predictions(outputs)[label.name]
         truth = dataset.labels[label.name][test]
         split_score, rest_score = baseline_table(dataset, label.name, (fold,))
         table.append(

@@ -177,7 +177,7 @@ def _prediction(
 
     def predicted(parameters: Mapping[str, Tensor] | None) -> np.ndarray:
         outputs = model.standardised(held_out.batches, parameters)
-        return model.to_physical(outputs)[label.name]
+        return model.predictions(outputs)[label.name]
 
     digital, written = predicted(None), predicted(changed)
     return Prediction(

@@ -121,7 +121,7 @@ def split_crystals(dataset: Dataset, info: TrainingInfo, split: SplitName) -> ND
 def digital_predictions(model: CrystalModel, held_out: HeldOut) -> NDArray[np.float64]:
     """(B,) predictions of the digital model, in the label's unit."""
     outputs = model.standardised(held_out.batches)
-    return model.to_physical(outputs)[held_out.label.name]
+    return model.predictions(outputs)[held_out.label.name]
 
 
 def chip_predictions(

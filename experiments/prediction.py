@@ -21,7 +21,7 @@ from models.crystal import CrystalError
 from models.datasets.user import NamedCrystal, Skipped
 from models.datasets.user.skipped import reason_of
 from models.graph import CrystalGraph, SymmetryWarning
-from models.model import CrystalModel
+from models.model import CrystalModel, PredictionError
 from photonic import Chip
 
 CHUNK = 256
@@ -42,7 +42,11 @@ class Predictor(Protocol):
         """Columns in the order of ``predict``, those of a label side by side."""
 
     def predict(self, graphs: Sequence[CrystalGraph]) -> Floats:
-        """(B, C) values of B graphs in C columns, in the units of the columns."""
+        """(B, C) values of B graphs in C columns, in the units of the columns.
+
+        Raises:
+            PredictionError: if one cannot be right.
+        """
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class DigitalPredictor:
     def predict(self, graphs: Sequence[CrystalGraph]) -> Floats:
         """(B, L) values of L labels."""
         outputs = self.model.standardised(list(self.model.batches(graphs)))
-        return np.stack(list(self.model.to_physical(outputs).values()), axis=-1)
+        return np.stack(list(self.model.predictions(outputs).values()), axis=-1)
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ class ChipPredictor:
 
     def _physical(self, outputs: Tensor) -> Floats:
         """(B, L) values in the units of the labels."""
-        return np.stack(list(self.model.to_physical(outputs).values()), axis=-1)
+        return np.stack(list(self.model.predictions(outputs).values()), axis=-1)
 
 
 def predict_structures(
@@ -132,11 +136,21 @@ def predict_structures(
     graphs: list[CrystalGraph] = []
 
     def finish_chunk() -> None:
-        if graphs:
-            values = predictor.predict(graphs)
+        while graphs:
+            try:
+                values = predictor.predict(graphs)
+            except PredictionError as error:
+                wrong = [Skipped(sources[k], error.reasons[k]) for k in sorted(error.reasons)]
+                if is_strict:
+                    raise CrystalError(str(wrong[0])) from None
+                skipped.extend(wrong)
+                # The others are predicted again, without those that cannot be right.
+                kept = [k for k in range(len(graphs)) if k not in error.reasons]
+                graphs[:], sources[:] = [graphs[k] for k in kept], [sources[k] for k in kept]
+                continue
             rows.extend(map(PredictionRow, sources, values.tolist()))
-            sources.clear()
             graphs.clear()
+        sources.clear()
 
     for structure in structures:
         made = _graph(structure, predictor.model, notes)

@@ -24,6 +24,23 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 MAX_EDGES_PER_BATCH = 40_000  # bounds memory; about 60 crystals
+MAX_DEVIATIONS = 100.0
+"""Standard deviations of a label from its mean that a prediction may have; labels of the shipped
+data lie within 6."""
+
+
+class PredictionError(ValueError):
+    """Predictions that cannot be right: the weights are damaged or far too large.
+
+    Attributes:
+        reasons: number of each crystal that is concerned, and why.
+    """
+
+    def __init__(self, reasons: Mapping[int, str]) -> None:
+        first = min(reasons)
+        more = f" ({len(reasons) - 1} more crystals)" if len(reasons) > 1 else ""
+        super().__init__(f"structure {first}: {reasons[first]}{more}")
+        self.reasons = dict(reasons)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +77,7 @@ class CrystalModel:
         Raises:
             TypeError: if the structures are no sequence.
             CrystalError: naming the structure that cannot be used, as ``check_usable`` has it.
+            PredictionError: naming the first structure whose prediction cannot be right.
         """
         is_one = isinstance(structures, str | Mapping | Crystal) or hasattr(structures, "lattice")
         if is_one or not isinstance(structures, Iterable):
@@ -68,7 +86,7 @@ class CrystalModel:
                 "put a single structure in a list"
             )
         graphs = [self._graph(index, structure) for index, structure in enumerate(structures)]
-        return self.to_physical(self.standardised(list(self.batches(graphs))))
+        return self.predictions(self.standardised(list(self.batches(graphs))))
 
     def graph(self, crystal: Crystal) -> CrystalGraph:
         """The graph of a crystal as this model is to see it.
@@ -138,6 +156,25 @@ class CrystalModel:
             if weight.shape != own[name].shape:
                 shape = tuple(own[name].shape)
                 raise ValueError(f"`{name}` must have shape {shape}, got {tuple(weight.shape)}")
+
+    def predictions(self, standardised: Tensor) -> dict[str, NDArray[np.float64]]:
+        """Label name to (B,) values in physical units of (B, num_labels) outputs, if plausible.
+
+        Raises:
+            PredictionError: if an output is not finite, or beyond ``MAX_DEVIATIONS``.
+        """
+        is_wrong = ~(standardised.abs() <= MAX_DEVIATIONS)
+        if is_wrong.any():
+            first = is_wrong.to(torch.uint8).argmax(dim=-1)
+            raise PredictionError(
+                {
+                    crystal: f"the network gives {standardised[crystal, label]:.3g} standard "
+                    f"deviations for {self.labels[label].name!r}, which cannot be right"
+                    for crystal, label in enumerate(first.tolist())
+                    if is_wrong[crystal].any()
+                }
+            )
+        return self.to_physical(standardised)
 
     def to_physical(self, standardised: Tensor) -> dict[str, NDArray[np.float64]]:
         """Label name to (...) values in physical units of (..., num_labels) outputs."""

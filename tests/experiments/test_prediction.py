@@ -1,6 +1,7 @@
 """``lightframe predict``: files of all kinds, what is skipped, formats of output, drawn chips."""
 
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -11,6 +12,7 @@ import pytest
 import typer
 from pymatgen.core import Lattice, Structure
 from rich.console import Console
+from safetensors.torch import load, save
 from typer.testing import CliRunner
 
 from experiments import prediction, prediction_table
@@ -28,6 +30,7 @@ from experiments.prediction_table import (
 from experiments.results import quantile
 from experiments.structures import expand, iter_structures, read_crystals
 from models import CrystalModel, load_dataset
+from models.checkpoint import checkpoint_bytes
 from models.crystal import CrystalError
 from models.datasets.user import NamedCrystal, Skipped, structure_files
 from photonic import Chip
@@ -376,3 +379,50 @@ def test_mistakes_raise_one_line_and_write_nothing(
         run(*arguments)
     assert len(str(error.value).splitlines()) == 1
     assert sorted(place.rglob("*")) == before
+
+
+# Predictions that cannot be right
+
+
+class Failing(DigitalPredictor):
+    """A network that fails for crystals of some number of sites."""
+
+    def predict(self, graphs):
+        outputs = self.model.standardised(list(self.model.batches(graphs)))
+        for number, graph in enumerate(graphs):
+            if graph.num_sites in (2, 3):
+                outputs[number, 0] = float("nan") if graph.num_sites == 2 else 1e6
+        return np.stack(list(self.model.predictions(outputs).values()), axis=-1)
+
+
+def test_crystals_whose_prediction_cannot_be_right_are_skipped(stored, model) -> None:
+    sites = [model.graph(entry.crystal).num_sites for entry in stored]
+    wrong = [entry.source for entry, size in zip(stored, sites, strict=True) if size in (2, 3)]
+    assert 0 < len(wrong) < len(stored)
+    table = predict_structures(iter(stored), Failing(model))
+    assert [skip.source for skip in table.skipped] == wrong
+    assert all("which cannot be right" in skip.reason for skip in table.skipped)
+    good = [entry for entry in stored if entry.source not in wrong]
+    expected = predict_structures(iter(good), DigitalPredictor(model)).rows
+    assert [row.source for row in table.rows] == [row.source for row in expected]
+    for row, other in zip(table.rows, expected, strict=True):
+        assert row.values == pytest.approx(other.values, rel=INVARIANCE_F32)
+    with pytest.raises(CrystalError, match=rf"^{wrong[0]}: the network gives"):
+        predict_structures(iter(stored), Failing(model), is_strict=True)
+
+
+@pytest.mark.parametrize("factor", [1e20, 1e300])
+def test_huge_weights_give_no_predictions(place: Path, factor: float) -> None:
+    (place / "checkpoint").mkdir()
+    for name, data in checkpoint_bytes("refractive_index").items():
+        (place / "checkpoint" / name).write_bytes(data)
+    state = load((place / "checkpoint" / "weights.safetensors").read_bytes())
+    state["head.outer.weight"] = state["head.outer.weight"].double() * factor
+    weights = save(state)
+    (place / "checkpoint" / "weights.safetensors").write_bytes(weights)
+    config = json.loads((place / "checkpoint" / "config.json").read_text())
+    config["weights_sha256"] = hashlib.sha256(weights).hexdigest()
+    (place / "checkpoint" / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"rutile\.cif: the network gives|not finite in torch"):
+        run("rutile.cif", "--checkpoint", "checkpoint", "--out", "table.json")
+    assert not (place / "table.json").exists()

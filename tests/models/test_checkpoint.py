@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from safetensors.torch import load, save
 
 from models import checkpoint
 from models.checkpoint import CheckpointError, checkpoint_names, load_checkpoint, save_checkpoint
-from models.model import CrystalModel
+from models.model import CrystalModel, PredictionError
 from models.network import SPFrameNetwork
 from tests.models.networks import LABELS, random_model
 from tests.models.prototypes import PROTOTYPES
@@ -170,6 +171,77 @@ def test_numbers_that_are_not_finite_are_refused(directory: Path, value: float) 
         CheckpointError, match=r"`head\.outer\.bias` holds numbers that are not finite"
     ):
         load_checkpoint(directory)
+
+
+def test_numbers_beyond_single_precision_are_refused(directory: Path) -> None:
+    edit_state(directory, "head.outer.bias", torch.tensor([0.0, 1e39], dtype=torch.float64))
+    with pytest.raises(
+        CheckpointError, match=r"`head\.outer\.bias` .* not finite in torch\.float32"
+    ):
+        load_checkpoint(directory)
+    load_checkpoint(directory, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.bool, torch.complex64])
+def test_numbers_of_another_kind_are_refused(directory: Path, dtype: torch.dtype) -> None:
+    edit_state(directory, "head.outer.bias", torch.ones(2).to(dtype))
+    with pytest.raises(CheckpointError, match=r"weights do not fit \(`head\.outer\.bias` must be"):
+        load_checkpoint(directory)
+
+
+@pytest.mark.parametrize("shape", [(), (7,), (85, 7, 1)])
+def test_element_tables_of_another_shape_are_refused(directory: Path, shape: tuple) -> None:
+    edit_state(directory, "element_features", torch.ones(shape))
+    with pytest.raises(CheckpointError, match=r"`element_features` must have shape \(Z, F\)"):
+        load_checkpoint(directory)
+
+
+@pytest.mark.parametrize("data", [b"", b"\xff" * 64, (2).to_bytes(8, "little") + b"[]"])
+def test_weights_that_are_no_safetensors_file_are_refused(directory: Path, data: bytes) -> None:
+    replace_weights(directory, data)
+    with pytest.raises(CheckpointError, match=r"weights do not fit \(no readable safetensors"):
+        load_checkpoint(directory)
+
+
+def test_networks_larger_than_their_file_are_not_built(directory: Path) -> None:
+    sizes = {"width": 1024, "num_layers": 16, "num_scalars": 1024, "num_vectors": 256}
+    for key, value in sizes.items():
+        edit_config(directory, "network", key, value=value)
+    tracemalloc.start()
+    with pytest.raises(CheckpointError, match=r"config\.json has [\d,]{9,} numbers, the file"):
+        load_checkpoint(directory)
+    assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "word"),
+    [("head.outer.weight", 1e30, "e\\+|inf|nan"), ("layers.0.attention", 1e25, "inf|nan|e\\+")],
+)
+def test_predictions_that_cannot_be_right_name_their_crystal(
+    directory: Path, name: str, factor: float, word: str
+) -> None:
+    state = load((directory / "weights.safetensors").read_bytes())
+    for key in [key for key in state if key.startswith(name) and key.endswith("weight")]:
+        edit_state(directory, key, state[key] * factor)
+    model = load_checkpoint(directory)
+    crystals = [PROTOTYPES["quartz"], PROTOTYPES["triclinic"]]
+    with pytest.raises(
+        PredictionError, match=rf"^structure 0: the network gives -?\S*({word})\S* standard dev"
+    ) as caught:
+        model.predict(crystals)
+    assert set(caught.value.reasons) == {0, 1}
+
+
+def test_outputs_are_refused_one_by_one() -> None:
+    model = random_model(torch.float64)
+    outputs = torch.tensor([[0.0, 1.0], [float("nan"), 0.0], [0.5, -101.0], [100.0, -100.0]])
+    with pytest.raises(PredictionError, match=r"structure 1: .* for 'index'") as caught:
+        model.predictions(outputs)
+    assert set(caught.value.reasons) == {1, 2}
+    assert "for 'energy'" in caught.value.reasons[2]
+    kept = model.predictions(outputs[[0, 3]])
+    assert all(np.isfinite(values).all() for values in kept.values())
 
 
 @pytest.mark.parametrize("name", ["head.outer.bias", "element_features"])
