@@ -19,6 +19,7 @@ from experiments.commands.bundle_text import parse_tile, print_diff, print_repor
 from experiments.console import console
 from experiments.mapped import load_mapped
 from photonic import Chip, load_hardware
+from photonic.channel_map import ChannelMap
 from photonic.chipfile import ChipExport, ChipFileError, diff_exports, write_export
 from photonic.realisation import realise_commands
 from tests.experiments.calibrations import stored_calibration
