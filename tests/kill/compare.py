@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-CLOCKS = {"command", "created", "commit", "is_dirty"} | {"seconds", "wall_seconds", "epoch_seconds"}
+CLOCKS = {"command", "created", "commit", "is_dirty"} | {
+    *("seconds", "wall_seconds", "epoch_seconds", "seconds_per_epoch"),
+}
 """Keys of JSON files that say how, when and from which sources, and of durations."""
 
 
@@ -42,7 +44,9 @@ def _without_times(path: Path) -> bytes:
         return json.dumps(_timeless(json.loads(data))).encode()
     if path.name == "metrics.csv":  # seconds in the last column
         return b"\n".join(line.rpartition(b",")[0] for line in data.splitlines())
-    return re.sub(rb"\d+\.\d\d h\b", b"", data) if path.suffix == ".md" else data
+    if path.suffix == ".md":  # hours of trainings, and seconds per epoch in the last column
+        return re.sub(rb"\d+\.\d\d( h\b| \|$)", b"", data, flags=re.MULTILINE)
+    return data
 
 
 def _timeless(value: Any) -> Any:

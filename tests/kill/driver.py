@@ -321,6 +321,8 @@ def run(num_kills: int, chosen: set[str], seed: int, root: Path) -> int:
         except Failure as failure:
             found = str(failure)
         done[job.name] += 1
+        if (number + 1) % 10 == 0:
+            print(f"{number + 1} of {num_kills} kills", flush=True)
         if found is None:
             shutil.rmtree(folder)
         else:
