@@ -134,7 +134,10 @@ class Inputs:
 
 
 def _map_again(mapped: MappedModel, settings: MappingSettings) -> MappedModel:
-    any_size = mapped.hardware.replace(mesh=None, max_modes=None, num_tiles=None)
+    # Whether a chip carries and drives these programs is checked for the chip of each point.
+    any_size = mapped.hardware.replace(
+        mesh=None, max_modes=None, num_tiles=None, is_drive_clipped=True
+    )
     with on_threads(1):
         return map_model(mapped.model, any_size, settings, mapped.record)
 

@@ -3,6 +3,7 @@
 import dataclasses
 import shutil
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -16,11 +17,13 @@ from experiments.chip_bundle import (
     import_bundle,
 )
 from experiments.commands.bundle_text import parse_tile, print_diff, print_report
+from experiments.commands.export import Kind
 from experiments.console import console
 from experiments.mapped import load_mapped
 from photonic import Chip, load_hardware
 from photonic.channel_map import ChannelMap
 from photonic.chipfile import ChipExport, ChipFileError, diff_exports, write_export
+from photonic.export_formats.qontrol_chain import ModuleKind
 from photonic.realisation import realise_commands
 from tests.experiments.calibrations import stored_calibration
 from tests.experiments.conftest import CHECKPOINT
@@ -160,6 +163,7 @@ def test_tiles_are_row_and_column(text):
 
 
 def test_modules_are_of_the_kind_that_option_and_channel_map_state():
+    assert [kind.value for kind in Kind] == list(get_args(ModuleKind))
     place = np.zeros(1, np.int64)
     stated = ChannelMap(place, place, "Q8b")
     request = ExportRequest(format="qontrol")
