@@ -1,11 +1,10 @@
-"""What a study keeps when the machine stops: files on the disk in time, and blocks cut off."""
+"""What a study keeps when the machine stops: files on the disk in time."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 SYNC_S = 5.0
@@ -68,41 +67,3 @@ def sync_file_system(path: Path) -> None:
             raise OSError(number, os.strerror(number), str(path))
     finally:
         os.close(file)
-
-
-def drop_broken_chunks(store: Path, arrays: Sequence[str]) -> int:
-    """Have blocks evaluated again of which a machine that stopped kept only a part.
-
-    A file that was renamed but not yet on the disk is missing or empty afterwards. Without its
-    chunk in the last array a block counts as not evaluated. What an interrupted write has left
-    under another name is deleted as well.
-
-    Args:
-        store: directory of the arrays; no other process writes into it.
-        arrays: all that a block fills; the last one says that it is finished, with a key of two
-            numbers, with which the keys of the others begin.
-
-    Returns:
-        Number of blocks.
-
-    Raises:
-        OSError: if something cannot be deleted.
-    """
-    sizes = {name: _chunk_sizes(store / name) for name in arrays}
-    broken = [key for key in sizes[arrays[-1]] if not all(sizes[name].get(key) for name in arrays)]
-    for key in broken:
-        (store / arrays[-1] / key).unlink()
-    return len(broken)
-
-
-def _chunk_sizes(array: Path) -> dict[str, int]:
-    """Bytes of every chunk by the first two numbers of its key; deletes unfinished files."""
-    sizes = {}
-    for folder, _, names in os.walk(array):
-        for name in names:
-            path = Path(folder) / name
-            if name.endswith(".partial"):
-                path.unlink()
-            elif not name.startswith("."):
-                sizes["/".join(path.relative_to(array).parts[:2])] = path.stat().st_size
-    return sizes
