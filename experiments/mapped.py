@@ -280,7 +280,7 @@ def _programs(
 ) -> dict[str, Program]:
     """Programs of all layers; ValueError if a tensor is of none, or a layer has another name."""
     parts: dict[str, dict[str, Tensor]] = {name: {} for name in metadata}
-    for key, tensor in tensors.items():
+    for key, tensor in sorted(tensors.items()):
         layer, _, name = key.rpartition("/")
         if layer not in parts:
             raise ValueError(f"{PROGRAMS_FILE}: tensor {key[:80]!r} is of no layer")

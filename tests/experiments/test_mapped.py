@@ -1,5 +1,6 @@
 """Mapped models: equal to the digital ones on ideal hardware, and to themselves after a reload."""
 
+import hashlib
 import json
 import shutil
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load, save
 
 from experiments.cli import main
 from experiments.evaluation import HeldOut, chip_predictions, digital_predictions, load_held_out
@@ -142,7 +144,11 @@ def drop_program(directory: Path) -> None:
     """Without its program a layer would silently stay digital."""
     programs = json.loads((directory / "mapped.json").read_text())["programs"]
     del programs["head.inner"]
-    edit(directory / "mapped.json", programs=programs)
+    tensors = load((directory / "programs.safetensors").read_bytes())
+    data = save({k: x for k, x in tensors.items() if not k.startswith("head.inner/")})
+    (directory / "programs.safetensors").write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    edit(directory / "mapped.json", programs=programs, programs_sha256=digest)
 
 
 def truncate(path: Path) -> None:
