@@ -171,8 +171,8 @@ class TrainingOptions:
             raise ValueError(first_problem(error)) from None
 
 
-def assignments(option: str, texts: Sequence[str] | None) -> dict[str, str]:
-    """Name to value of ``name=value`` texts.
+def assignments(option: str, texts: Sequence[str] | None) -> dict[str, str | float | bool]:
+    """Name to value of ``name=value`` texts: a number, true or false, or a word.
 
     Raises:
         ValueError: if a text has another form.
@@ -182,8 +182,19 @@ def assignments(option: str, texts: Sequence[str] | None) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
             raise ValueError(f"{option} takes name=value, got {text!r}")
-        values[name] = value
+        values[name] = _value(value)
     return values
+
+
+def _value(text: str) -> str | float | bool:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def chosen_device(device: Device) -> str:

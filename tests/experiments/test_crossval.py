@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from experiments import crossval_worker, training
 from experiments.baseline import extra_trees
 from experiments.commands.crossval import crossval as command
-from experiments.commands.training_options import assignments, whole_numbers
+from experiments.commands.training_options import TrainingOptions, assignments, whole_numbers
 from experiments.crossval import crossval, crossval_config
 from experiments.crossval_config import CrossvalConfig
 from experiments.crossval_parts import Parts
@@ -218,7 +218,11 @@ def test_wrong_options_are_refused(options: str, message: str, tmp_path: Path) -
 
 
 def test_assignments() -> None:
-    assert assignments("--graph", ["a=1", "b=x=y"]) == {"a": "1", "b": "x=y"}
+    found = assignments("--graph", ["a=1", "b=x=y", "c=1e-3", "d=True", "e=qr"])
+    assert found == {"a": 1, "b": "x=y", "c": 1e-3, "d": True, "e": "qr"}
+    assert [type(value) for value in found.values()] == [int, str, float, bool, str]
+    few = TrainingOptions(graph=["num_neighbours=4"], network=["width=8"]).config()
+    assert (few.graph.num_neighbours, few.network.width) == (4, 8)
     assert whole_numbers("--folds", "0, 3") == (0, 3)
 
 
