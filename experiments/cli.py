@@ -45,6 +45,7 @@ from experiments.commands.sweep import sweep
 from experiments.commands.symmetry import symmetry
 from experiments.commands.train import train
 from experiments.commands.verify import verify
+from experiments.commands.warmup import announce_compilation, warmup
 from experiments.signals import stop_text, stoppable
 
 app = typer.Typer(
@@ -86,6 +87,7 @@ app.command()(elsewhere)
 app.command()(ablation)
 app.command()(export)
 app.command()(verify)
+app.command()(warmup)
 app.command()(diff)
 app.command("import")(import_chip)
 
@@ -161,6 +163,8 @@ _INTERRUPTED = 130
 def main() -> None:
     """Run the command line; a user's mistake is one line on stderr and exit status 2."""
     keep_freed_memory()
+    if len(sys.argv) > 1 and not {"--help", "-h", "warmup"} & set(sys.argv):
+        announce_compilation()
     with stoppable() as stop:
         try:
             status = app(prog_name="lightframe", standalone_mode=False)

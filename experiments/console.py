@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import xarray as xr
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -19,14 +18,17 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from experiments.accuracy import Accuracy
-from experiments.mapped import MappedModel
 from experiments.number_text import cell_text
-from experiments.results import PER_CHIP
-from experiments.sensitivity import LayerSensitivity
 from models.printable import printable
-from photonic.calibration.recipe import Effort, Method
-from photonic.drive_laws.branch import Shortfall
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from experiments.accuracy import Accuracy
+    from experiments.mapped import MappedModel
+    from experiments.sensitivity import LayerSensitivity
+    from photonic.calibration.recipe import Effort, Method
+    from photonic.drive_laws.branch import Shortfall
 
 
 class _Console(Console):
@@ -131,6 +133,8 @@ def print_accuracy(table: Sequence[Accuracy]) -> None:
 
 def print_results(results: xr.Dataset) -> None:
     """Mean over chips and 5-95 % band of each statistic, one row per setting."""
+    from experiments.results import PER_CHIP
+
     axis = results[results.attrs["axis"]]
     rows = []
     for q, value in enumerate(axis.values):

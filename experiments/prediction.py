@@ -7,22 +7,22 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from torch import Tensor
 
-from experiments.chip_network import chip_outputs
-from experiments.mapped import CHECKPOINT_DIR, MappedModel
 from experiments.prediction_table import Column, PredictionRow, PredictionTable
-from experiments.results import Floats, quantile
 from models.checkpoint import CONFIG_FILE, WEIGHTS_FILE, checkpoint_bytes
 from models.crystal import CrystalError
 from models.datasets.user import NamedCrystal, Skipped
 from models.datasets.user.skipped import reason_of
 from models.graph import CrystalGraph, SymmetryWarning
 from models.model import CrystalModel, PredictionError
-from photonic import Chip
+
+if TYPE_CHECKING:
+    from experiments.mapped import MappedModel
+    from experiments.results import Floats
 
 CHUNK = 256
 """Crystals whose graphs are in memory at a time."""
@@ -94,6 +94,10 @@ class ChipPredictor:
 
     def predict(self, graphs: Sequence[CrystalGraph]) -> Floats:
         """(B, 4 L) values; the noise of the light goes on from crystal to crystal of a chunk."""
+        from experiments.chip_network import chip_outputs
+        from experiments.results import quantile
+        from photonic import Chip
+
         batches = list(self.model.batches(graphs))
         digital = self._physical(self.model.standardised(batches))
         on_chips = []
@@ -203,6 +207,8 @@ def require_own_checkpoint(directory: Path, checkpoint: str) -> None:
     Raises:
         ValueError: if configuration or weights are not those in the mapped model.
     """
+    from experiments.mapped import CHECKPOINT_DIR
+
     own, other = checkpoint_bytes(directory / CHECKPOINT_DIR), checkpoint_bytes(checkpoint)
     is_same = own[WEIGHTS_FILE] == other[WEIGHTS_FILE] and (
         json.loads(own[CONFIG_FILE]) == json.loads(other[CONFIG_FILE])

@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiled import compiled
+from models.compiled import compiled, part
 from models.crystal import Crystal
 
 Floats = NDArray[np.float64]
@@ -63,34 +63,58 @@ def _keys(
     inverses: Floats,
     weights: Floats,
 ) -> Floats:
-    metric = lattice @ lattice.T
-    size = np.trace(metric)
-    keys = np.empty(len(bases))
+    metric, size = np.zeros((3, 3)), 0.0
+    for a in range(3):
+        for b in range(3):
+            for axis in range(3):
+                metric[a, b] += lattice[a, axis] * lattice[b, axis]
+        size += metric[a, a]
+    moments, coords = np.empty((3, 3)), np.empty(frac_coords.shape)
+    cos, sin = np.empty(frac_coords.shape), np.empty(frac_coords.shape)
+    keys = np.zeros(len(bases))
     for k in range(len(bases)):
-        moments = _moments(frac_coords @ inverses[k].T, numbers)
-        keys[k] = np.sum(weights * (bases[k].T @ metric @ bases[k] / size + moments))
+        for site in range(len(numbers)):
+            for a in range(3):
+                coords[site, a] = 0.0
+                for b in range(3):
+                    coords[site, a] += frac_coords[site, b] * inverses[k, a, b]
+        _set_moments(coords, numbers, cos, sin, moments)
+        for a in range(3):
+            for b in range(3):
+                turned = 0.0
+                for i in range(3):
+                    for j in range(3):
+                        turned += bases[k, i, a] * metric[i, j] * bases[k, j, b]
+                keys[k] += weights[a, b] * (turned / size + moments[a, b])
     return keys
 
 
-@compiled
-def _moments(frac_coords: Floats, numbers: NDArray[np.int64]) -> Floats:
-    """(3, 3) sum_h h h^T |F(h)|^2 / F(0)^2."""
-    moments = np.zeros((3, 3))
-    phases = np.exp(2j * math.pi * frac_coords)
-    h = np.empty(3)
+@part
+def _set_moments(
+    coords: Floats, numbers: NDArray[np.int64], cos: Floats, sin: Floats, moments: Floats
+) -> None:
+    """(3, 3) sum_h h h^T |F(h)|^2 / F(0)^2; ``cos`` and ``sin`` are room for the phases."""
+    total = 0.0
+    for site in range(len(numbers)):
+        total += numbers[site]
+        for axis in range(3):
+            cos[site, axis] = math.cos(2 * math.pi * coords[site, axis])
+            sin[site, axis] = math.sin(2 * math.pi * coords[site, axis])
+    for a in range(3):
+        for b in range(3):
+            moments[a, b] = 0.0
     for n in range(14, 27):  # one of h and -h
-        h[0], h[1], h[2] = n // 9 - 1, n // 3 % 3 - 1, n % 3 - 1
-        factor = 0j
+        h = n // 9 - 1, n // 3 % 3 - 1, n % 3 - 1
+        real, imag = 0.0, 0.0
         for site in range(len(numbers)):
-            term = complex(numbers[site])
+            re, im = float(numbers[site]), 0.0
             for axis in range(3):
-                if h[axis] > 0:
-                    term *= phases[site, axis]
-                elif h[axis] < 0:
-                    term *= phases[site, axis].conjugate()
-            factor += term
-        intensity = 2 * (factor.real**2 + factor.imag**2)
+                if h[axis] != 0:
+                    c, s = cos[site, axis], h[axis] * sin[site, axis]
+                    re, im = re * c - im * s, re * s + im * c
+            real += re
+            imag += im
+        intensity = 2 * (real * real + imag * imag) / (total * total)
         for a in range(3):
             for b in range(3):
                 moments[a, b] += h[a] * h[b] * intensity
-    return moments / numbers.sum() ** 2

@@ -52,9 +52,13 @@ class Crystal:
     frac_coords: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        numbers = _number_array("numbers", self.numbers)
-        lattice = _number_array("lattice", self.lattice).astype(np.float64)
-        frac_coords = _number_array("frac_coords", self.frac_coords).astype(np.float64)
+        # Own arrays of one kind, whatever the given ones share or allow: compiled functions, which
+        # are compiled for each kind, meet only this one.
+        numbers = np.array(_number_array("numbers", self.numbers), order="C")
+        lattice, frac_coords = (
+            np.array(_number_array(name, getattr(self, name)), dtype=np.float64, order="C")
+            for name in ("lattice", "frac_coords")
+        )
         if numbers.ndim != 1 or numbers.size == 0:
             raise CrystalError(f"`numbers` must have shape (S,) with S > 0, got {numbers.shape}")
         if lattice.shape != (3, 3):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiled import compiled
+from models.compiled import compiled, part
 from models.crystal import Crystal
 
 Floats = NDArray[np.float64]
@@ -21,6 +21,8 @@ MAX_START = 12.0
 nothing about the neighbours of a site, and the sphere would hold millions."""
 GROWTH = 1.25
 """Factor to the radius of a site that has fewer than k neighbours in it."""
+ROOM = 32
+"""Edges per site that there is room for at first, beside twice the k nearest."""
 SLACK = 1e-9
 """Relative; pairs at the very end of an interval are looked at, then measured."""
 
@@ -32,7 +34,7 @@ def neighbours_within(crystal: Crystal, cutoff: float) -> tuple[Ints, Floats, Fl
         (2, E) receiver and sender, sorted by receiver, then length; (E, 3) [Angstrom] vectors,
         (E,) [Angstrom] lengths.
     """
-    return _cut(*_edges(crystal.lattice, crystal.frac_coords, 0, 0.0, cutoff))
+    return _find(crystal, 0, 0.0, cutoff)
 
 
 def nearest_neighbours(
@@ -45,7 +47,7 @@ def nearest_neighbours(
     Returns:
         as ``neighbours_within``.
     """
-    return _cut(*_edges(crystal.lattice, crystal.frac_coords, num_neighbours, tie_tolerance, 0.0))
+    return _find(crystal, num_neighbours, tie_tolerance, 0.0)
 
 
 def nearest_edges(
@@ -55,18 +57,32 @@ def nearest_edges(
     return nearest_neighbours(crystal, num_neighbours, tie_tolerance)[:2]
 
 
-def _cut(
-    num_edges: int, index: Ints, vectors: Floats, lengths: Floats
+def _find(
+    crystal: Crystal, k: int, tie_tolerance: float, radius: float
 ) -> tuple[Ints, Floats, Floats]:
-    """Without the room that is left over."""
-    return index[:, :num_edges].copy(), vectors[:num_edges].copy(), lengths[:num_edges].copy()
+    """Pairs, vectors and lengths, in room that is doubled until all edges fit."""
+    room = crystal.num_sites * (2 * k + ROOM)
+    while True:
+        index, vectors, lengths = np.empty((2, room), np.int64), np.empty((room, 3)), np.empty(room)
+        found = index, vectors, lengths
+        n = _edges(crystal.lattice, crystal.frac_coords, k, tie_tolerance, radius, *found)
+        if n <= room:
+            return index[:, :n].copy(), vectors[:n].copy(), lengths[:n].copy()
+        room = 2 * n
 
 
 @compiled
 def _edges(
-    lattice: Floats, frac_coords: Floats, k: int, tie_tolerance: float, radius: float
-) -> tuple[int, Ints, Floats, Floats]:
-    """Number of edges and room with them: receiver and sender, vectors, lengths.
+    lattice: Floats,
+    frac_coords: Floats,
+    k: int,
+    tie_tolerance: float,
+    radius: float,
+    index: Ints,
+    all_vectors: Floats,
+    all_lengths: Floats,
+) -> int:
+    """Number of edges; those that fit are written: receiver and sender, vectors, lengths.
 
     Of every receiver the k nearest and their ties; all within ``radius`` if k is 0.
     """
@@ -76,8 +92,6 @@ def _edges(
     average = REACH * (3 * (k + 1) * volume_per_site / (4 * np.pi)) ** (1 / 3)
     first_cutoff = min(average, MAX_START)
     senders, vectors, lengths = np.empty(4 * k + 32, np.int64), _table(4 * k + 32), _row(4 * k + 32)
-    index = np.empty((2, num_sites * (k + 8)), np.int64)
-    all_vectors, all_lengths = _table(index.shape[1]), _row(index.shape[1])
     total = 0
     for receiver in range(num_sites):
         cutoff = first_cutoff if k > 0 else radius
@@ -96,44 +110,30 @@ def _edges(
                 break
             cutoff *= GROWTH
         if total + count > all_lengths.size:
-            index, all_vectors, all_lengths = _enlarged(
-                index, all_vectors, all_lengths, total, 2 * (total + count)
-            )
-        for n in order[:count]:
+            total += count
+            continue
+        for place in range(count):
+            n = order[place]
             index[0, total] = receiver
             index[1, total] = senders[n]
             for axis in range(3):
                 all_vectors[total, axis] = vectors[n, axis]
             all_lengths[total] = lengths[n]
             total += 1
-    return total, index, all_vectors, all_lengths
+    return total
 
 
-@compiled
+@part
 def _table(size: int) -> Floats:
     return np.empty((size, 3))
 
 
-@compiled
+@part
 def _row(size: int) -> Floats:
     return np.empty(size)
 
 
-@compiled
-def _enlarged(
-    index: Ints, vectors: Floats, lengths: Floats, total: int, size: int
-) -> tuple[Ints, Floats, Floats]:
-    """Larger room with the first ``total`` edges in it."""
-    new_index, new_vectors, new_lengths = np.empty((2, size), np.int64), _table(size), _row(size)
-    for n in range(total):
-        new_index[0, n], new_index[1, n] = index[0, n], index[1, n]
-        for axis in range(3):
-            new_vectors[n, axis] = vectors[n, axis]
-        new_lengths[n] = lengths[n]
-    return new_index, new_vectors, new_lengths
-
-
-@compiled
+@part
 def _triangle(lattice: Floats) -> Floats:
     """(3, 3) lower triangle with positive diagonal: the vectors (rows) in their own frame.
 
@@ -151,7 +151,7 @@ def _triangle(lattice: Floats) -> Floats:
     return triangle
 
 
-@compiled
+@part
 def _reach(
     triangle: Floats,
     lattice: Floats,
@@ -196,7 +196,7 @@ def _reach(
     return found
 
 
-@compiled
+@part
 def _measure(
     lattice: Floats,
     a: float,
@@ -220,7 +220,7 @@ def _measure(
     return True
 
 
-@compiled
+@part
 def _smallest(lengths: Floats, found: int, k: int, tie_tolerance: float) -> tuple[Ints, int]:
     """Places of the k smallest of the first ``found`` and of their ties, and how many these are.
 

@@ -1,4 +1,4 @@
-"""Compiled searches over lattice bases: of a generated lattice, the shortest, all as good.
+"""Searches over lattice bases: of a generated lattice, the shortest, all as good.
 
 Works on bare arrays; ``models.canonical`` says what the results mean.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiled import compiled
+from models.compiled import compiled, part
 
 Floats = NDArray[np.float64]
 KEYS = np.array([[0, 0], [1, 1], [2, 2], [1, 2], [0, 2], [0, 1]])
@@ -54,7 +54,7 @@ def reduce_lattice(
     return lattice, basis, -1
 
 
-@compiled
+@part
 def _reduce_pairs(lattice: Floats, basis: Floats, max_steps: int, margin: float) -> int:
     """Number of steps of Lagrange's reduction in place, largest overlap first; -1 if too many."""
     for step in range(max_steps):
@@ -74,7 +74,7 @@ def _reduce_pairs(lattice: Floats, basis: Floats, max_steps: int, margin: float)
     return -1
 
 
-@compiled
+@part
 def _metric(lattice: Floats) -> Floats:
     metric = np.zeros((3, 3))
     for i in range(3):
@@ -84,7 +84,7 @@ def _metric(lattice: Floats) -> Floats:
     return metric
 
 
-@compiled
+@part
 def _step(lattice: Floats, basis: Floats, step: Floats) -> None:
     """Change both in place: the vectors (columns) A to A U, the basis B to B U."""
     old_lattice, old_basis = lattice.copy(), basis.copy()
@@ -132,35 +132,21 @@ def smallest_metrics(
     return kept[:count].copy()
 
 
-@compiled
 def generated_lattice(steps: NDArray[np.int64], denominator: int) -> NDArray[np.int64]:
     """Rows of which the first three generate the (T, 3) steps and ``denominator`` times each axis.
 
     Gauss's elimination with integers: they form an upper triangle with positive diagonal.
     """
-    num_steps = steps.shape[0]
-    rows = np.zeros((num_steps + 3, 3), np.int64)
-    for axis in range(3):
-        rows[num_steps + axis, axis] = denominator
-        for n in range(num_steps):
-            rows[n, axis] = steps[n, axis]
+    rows = np.concatenate([steps, denominator * np.eye(3, dtype=np.int64)])
     for pivot in range(3):
         while True:
-            best, num_left = -1, 0
-            for n in range(pivot, num_steps + 3):
-                if rows[n, pivot] != 0:
-                    num_left += 1
-                    if best < 0 or abs(rows[n, pivot]) < abs(rows[best, pivot]):
-                        best = n
-            for axis in range(3):
-                rows[pivot, axis], rows[best, axis] = rows[best, axis], rows[pivot, axis]
-            if num_left == 1:
+            left = pivot + np.flatnonzero(rows[pivot:, pivot])
+            best = left[np.abs(rows[left, pivot]).argmin()]
+            rows[[pivot, best]] = rows[[best, pivot]]
+            if len(left) == 1:
                 break
-            for n in range(pivot + 1, num_steps + 3):
-                factor = rows[n, pivot] // rows[pivot, pivot]
-                for axis in range(3):
-                    rows[n, axis] -= factor * rows[pivot, axis]
+            factors = rows[pivot + 1 :, pivot] // rows[pivot, pivot]
+            rows[pivot + 1 :] -= factors[:, None] * rows[pivot]
         if rows[pivot, pivot] < 0:
-            for axis in range(3):
-                rows[pivot, axis] = -rows[pivot, axis]
+            rows[pivot] *= -1
     return rows

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.compiled import compiled
+from models.compiled import compiled, part
 from models.crystal import MAX_ATOMIC_NUMBER, Crystal
 from models.reduction import generated_lattice
 
@@ -121,7 +121,7 @@ def _translations(
     return common, steps[:found], images[:found], offsets[:found], misfits[:found]
 
 
-@compiled
+@part
 def _round_to_parts(translation: Floats, lattice: Floats, common: int, tolerance: float) -> int:
     """Order m of a translation, which is rounded in place to m-ths of the lattice vectors.
 
@@ -140,7 +140,7 @@ def _round_to_parts(translation: Floats, lattice: Floats, common: int, tolerance
     return 1
 
 
-@compiled
+@part
 def _binned(
     lattice: Floats, frac_coords: Floats, tolerance: float
 ) -> tuple[Ints, Floats, Ints, Ints]:
@@ -183,7 +183,7 @@ def _binned(
     return shape, span, starts, members
 
 
-@compiled
+@part
 def _images(
     lattice: Floats,
     frac_coords: Floats,
@@ -267,7 +267,7 @@ def _first_of_classes(
     return is_first
 
 
-@compiled
+@part
 def _strain(matrix: Floats, lattice: Floats) -> float:
     """Strain that a change of vectors A to A W means, whatever basis it is written in.
 
@@ -299,13 +299,13 @@ def _strain(matrix: Floats, lattice: Floats) -> float:
     return 0.5 * np.sqrt(max(squared, 0.0))
 
 
-@compiled
+@part
 def _cofactor(matrix: Floats, i: int, j: int) -> float:
     a, b, c, d = (i + 1) % 3, (i + 2) % 3, (j + 1) % 3, (j + 2) % 3
     return matrix[a, c] * matrix[b, d] - matrix[a, d] * matrix[b, c]
 
 
-@compiled
+@part
 def _keeps_sites(
     matrix: Floats,
     sign: float,
@@ -338,7 +338,7 @@ def _keeps_sites(
     return False
 
 
-@compiled
+@part
 def _scatter(offset: Floats, lattice: Floats) -> float:
     """Largest length [Angstrom] of the (S, 3) fractional offsets, after their mean was removed."""
     num_sites = offset.shape[0]
@@ -354,7 +354,7 @@ def _scatter(offset: Floats, lattice: Floats) -> float:
     return largest
 
 
-@compiled
+@part
 def _turned(frac_coords: Floats, matrix: Floats, sign: float) -> Floats:
     turned = np.zeros(frac_coords.shape)
     for site in range(frac_coords.shape[0]):
@@ -364,7 +364,7 @@ def _turned(frac_coords: Floats, matrix: Floats, sign: float) -> Floats:
     return turned
 
 
-@compiled
+@part
 def _kinds(numbers: Ints) -> tuple[Ints, Ints, Ints]:
     """Sites sorted by element, and (S,) first and behind-last place of each site's kind in it."""
     starts = np.zeros(MAX_ATOMIC_NUMBER + 2, np.int64)
@@ -383,7 +383,7 @@ def _kinds(numbers: Ints) -> tuple[Ints, Ints, Ints]:
     return order, first, last
 
 
-@compiled
+@part
 def _rarest(order: Ints, first: Ints, last: Ints) -> tuple[int, int]:
     """First site of the rarest kind, and the largest common divisor of the counts of all kinds."""
     origin, common = order[0], 0
@@ -396,7 +396,7 @@ def _rarest(order: Ints, first: Ints, last: Ints) -> tuple[int, int]:
     return origin, common
 
 
-@compiled
+@part
 def _distance(lattice: Floats, moved: Floats, site: int, frac_coords: Floats, other: int) -> float:
     """Distance [Angstrom] of a moved site from the nearest image of another."""
     x = frac_coords[other, 0] - moved[site, 0]
@@ -409,7 +409,7 @@ def _distance(lattice: Floats, moved: Floats, site: int, frac_coords: Floats, ot
     return np.sqrt(squared)
 
 
-@compiled
+@part
 def _length(fractional: Floats, lattice: Floats) -> float:
     squared = 0.0
     for axis in range(3):
@@ -420,7 +420,7 @@ def _length(fractional: Floats, lattice: Floats) -> float:
     return np.sqrt(squared)
 
 
-@compiled
+@part
 def _quotient(left: Floats, right: Floats) -> Floats:
     """``left @ inv(right)`` of two integer matrices, exact because det(right) = 1."""
     result = np.zeros((3, 3))

@@ -104,6 +104,16 @@ def test_slow_packages_are_loaded_when_they_are_used() -> None:
     assert (done.returncode, done.stdout.split()) == (0, [])
 
 
+def test_digital_predictions_load_nothing_of_the_chips() -> None:
+    unused = {"photonic", "xarray", "pandas", "sklearn", "matplotlib", "dask", "zarr"}
+    code = (
+        "import sys, experiments.cli, experiments.prediction, experiments.prediction_table, "
+        f"experiments.commands.model_account; print(*{unused} & sys.modules.keys())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stdout.split()) == (0, [])
+
+
 def test_files_stay_short() -> None:
     for name, path in SOURCES.items():
         num_lines = path.read_text(encoding="utf-8").count("\n")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from experiments.mapped import CHECKPOINT_DIR, MappedModel
 from models.checkpoint import WEIGHTS_FILE, checkpoint_bytes
+
+if TYPE_CHECKING:
+    from experiments.mapped import MappedModel
 
 
 def account_of_checkpoint(name: str | Path) -> dict[str, Any]:
@@ -17,6 +19,8 @@ def account_of_checkpoint(name: str | Path) -> dict[str, Any]:
 
 def account_of_mapped(directory: Path, mapped: MappedModel, num_chips: int) -> dict[str, Any]:
     """A mapped model, the chip that it is mapped for, how many are drawn, and its weights' hash."""
+    from experiments.mapped import CHECKPOINT_DIR
+
     return {
         "mapped": str(directory),
         "hardware": mapped.hardware.model_dump(mode="json"),

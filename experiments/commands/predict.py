@@ -72,13 +72,14 @@ def _predictor(
 ) -> tuple[Predictor, dict[str, Any]]:
     """What predicts, and an account of it."""
     from experiments.commands.model_account import account_of_checkpoint, account_of_mapped
-    from experiments.mapped import load_mapped
     from experiments.prediction import ChipPredictor, DigitalPredictor, require_own_checkpoint
     from models.checkpoint import load_checkpoint
 
     if on is None:
         name = checkpoint or DEFAULT_CHECKPOINT
         return DigitalPredictor(load_checkpoint(name)), account_of_checkpoint(name)
+    from experiments.mapped import load_mapped
+
     mapped = load_mapped(on)
     if checkpoint is not None:
         require_own_checkpoint(on, checkpoint)

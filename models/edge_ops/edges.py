@@ -66,7 +66,7 @@ class Edges:
 
     def activated_sum(self, receivers: Tensor, senders: Tensor, lengths: Tensor | None) -> Tensor:
         """(E, F) SiLU(receivers_i + senders_j [+ lengths_u]) of (S, F), (S, F) and (U, F)."""
-        path = cpu_messages if is_compiled(receivers) else torch_path
+        path = cpu_messages if self._is_compiled(receivers) else torch_path
         return path.activated_sum(receivers, senders, lengths, self.index, self.length_index)
 
     def gated_sum(
@@ -81,7 +81,7 @@ class Edges:
             norm: batch norm, over all E edges.
             alike: those of the edges that share keys: ``distinct`` or ``pairs``.
         """
-        if is_compiled(values) and is_plain_norm(norm, values, self.index.shape[1]):
+        if self._is_compiled(values) and is_plain_norm(norm, values, self.index.shape[1]):
             counts = (shared.counts.to(values.dtype) for shared in (alike, self.distinct))
             groups = cpu_messages.Groups(alike.edges.index[0], alike.first, *counts)
             return cpu_messages.gated_sum(query, keys, values, norm, groups)
@@ -102,7 +102,7 @@ class Edges:
             frames: (S, 3, 3) axes as rows.
             direction: (E, 3).
         """
-        path = cpu_products if is_compiled(frames) else torch_path
+        path = cpu_products if self._is_compiled(frames) else torch_path
         return path.turn(frames, direction, self.index)
 
     def moments(self, direction: Tensor) -> Tensor:
@@ -111,7 +111,7 @@ class Edges:
         They are all that ``collect`` and ``contract`` need of (E, 3) unit vectors, and divided by
         the number of edges of the receiver, so that sums over edges become means.
         """
-        path = cpu_products if is_compiled(direction) else torch_path
+        path = cpu_products if self._is_compiled(direction) else torch_path
         shared = self.distinct
         total = path.moments(direction, shared.rows, shared.counts.numel())
         degree = torch.bincount(self.index[0], minlength=self.num_sites).to(total.dtype)
@@ -153,8 +153,11 @@ class Edges:
             tensors, weights, moments, edges.index, edges.length_index, num_scalars
         )
 
+    def _is_compiled(self, values: Tensor) -> bool:
+        return is_compiled(values, self.index.shape[1])
+
     def _products(self, weights: Tensor) -> tuple[ModuleType, Edges]:
-        return (cpu_products if is_compiled(weights) else torch_path), self.distinct.edges
+        return (cpu_products if self._is_compiled(weights) else torch_path), self.distinct.edges
 
 
 @dataclass(frozen=True, eq=False)

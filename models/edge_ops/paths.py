@@ -11,8 +11,19 @@ from torch import Tensor, nn
 _COMPILED_DTYPES = (torch.float32, torch.float64)
 
 
-def is_compiled(values: Tensor) -> bool:
-    """True for ordinary real tensors of the processor, outside of ``torch.func`` transforms."""
+WORTHWHILE = 2048
+"""Rows below which plain torch is as fast, so that nothing is compiled for a few predictions."""
+
+
+def is_compiled(values: Tensor, num_rows: int) -> bool:
+    """True for ordinary real tensors of the processor, outside of ``torch.func`` transforms.
+
+    Without gradients also only from ``WORTHWHILE`` rows on: edges, sites or lengths, whatever the
+    operation goes through one by one. The choice follows from the size of the work alone and not
+    from what is compiled already, so that the same work gives the same bits.
+    """
+    if num_rows < WORTHWHILE and not torch.is_grad_enabled():
+        return False
     in_transform = torch._C._functorch.peek_interpreter_stack() is not None
     is_plain = values.device.type == "cpu" and values.dtype in _COMPILED_DTYPES
     return is_plain and not in_transform

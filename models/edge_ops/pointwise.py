@@ -11,10 +11,10 @@ from models.edge_ops.paths import is_compiled
 
 def softplus(x: Tensor) -> Tensor:
     """log(1 + exp x), x itself beyond 20."""
-    return (cpu_messages if is_compiled(x) else torch_path).softplus(x)
+    return (cpu_messages if is_compiled(x, x.shape[0]) else torch_path).softplus(x)
 
 
 def gaussians(x: Tensor, centres: Tensor, gamma: float, smallest: float) -> Tensor:
     """(U, M) exp(max(-gamma (x_u - centre_m)^2, smallest)) of (U,) and (M,)."""
-    path = cpu_messages if is_compiled(x) and not x.requires_grad else torch_path
+    path = cpu_messages if is_compiled(x, x.shape[0]) and not x.requires_grad else torch_path
     return path.gaussians(x, centres, gamma, smallest)

@@ -127,3 +127,21 @@ def test_formula_key_ignores_order_and_cell_size(
     one = make(numbers=numbers, frac_coords=zeros)
     many = make(numbers=shuffled, frac_coords=np.zeros((shuffled.size, 3)))
     assert one.formula_key == many.formula_key
+
+
+def test_arrays_are_own_and_of_one_kind() -> None:
+    """Compiled functions are compiled for each kind of array, and again for read-only ones."""
+    lattice, coords = np.asfortranarray(3 * np.eye(3)), np.zeros((2, 6))[:, ::2]
+    coords[1] = 0.5
+    numbers = np.array([11, 17])
+    for array in (lattice, coords, numbers):
+        array.flags.writeable = False
+    crystal = Crystal(numbers, lattice, coords)
+    for own, old in zip(
+        (crystal.numbers, crystal.lattice, crystal.frac_coords),
+        (numbers, lattice, coords),
+        strict=True,
+    ):
+        assert own.flags.c_contiguous and own.flags.writeable
+        assert not np.shares_memory(own, old)
+        assert (own == old).all()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.edge_ops import Edges, edges, pointwise, torch_path
+from models.edge_ops import Edges, edges, paths, pointwise, torch_path
 from models.harmonics import harmonics_1, harmonics_2
 from tests.models.edge_operations import (
     EVALUATED,
@@ -26,7 +26,7 @@ EDGES = random_edges()
 def in_plain_torch(name: str, on: Edges, sizes: Sizes, arguments: Arguments) -> Tensor:
     with pytest.MonkeyPatch.context() as patch:
         for module in (edges, pointwise):
-            patch.setattr(module, "is_compiled", lambda values: False)
+            patch.setattr(module, "is_compiled", lambda *_: False)
         return OPERATIONS[name].run(on, sizes, *arguments)
 
 
@@ -171,3 +171,27 @@ def test_moments_are_means_over_the_edges_of_a_receiver() -> None:
         own = direction[EDGES.index[0] == site]
         values = torch.cat((torch.ones_like(own[:, :1]), harmonics_1(own), harmonics_2(own)), -1)
         assert torch.allclose(total[site], values.mean(0), rtol=0, atol=CLOSED_FORM_F64)
+
+
+def many_edges(num_sites: int) -> Edges:
+    return random_edges(SIZES._replace(sites=num_sites, edges=num_sites * 30))
+
+
+@pytest.mark.parametrize("num_sites", [5, 100])
+def test_the_size_of_the_work_chooses_the_path(
+    num_sites: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few edges are left to plain torch, but for gradients; many are not."""
+    on, calls = many_edges(num_sites), []
+    compiled = edges.cpu_messages.activated_sum
+    monkeypatch.setattr(
+        edges.cpu_messages, "activated_sum", lambda *a: calls.append(a) or compiled(*a)
+    )
+    rows = torch.randn(num_sites, 8, dtype=torch.float32)
+    with torch.inference_mode():
+        without = on.activated_sum(rows, rows, None)
+    assert len(calls) == (on.index.shape[1] >= paths.WORTHWHILE)
+    with_gradients = on.activated_sum(rows, rows, None)
+    assert len(calls) == 1 + (on.index.shape[1] >= paths.WORTHWHILE)
+    error = (without - with_gradients).abs().max() / without.abs().max()
+    assert error < EDGE_SUM_EPS * torch.finfo(torch.float32).eps

@@ -33,7 +33,7 @@ def test_running_statistics_follow_as_in_torch(
         query = query + step
         EDGES.gated_sum(query, keys, values, ours, alike)
         with monkeypatch.context() as patch:
-            patch.setattr(edges, "is_compiled", lambda values: False)
+            patch.setattr(edges, "is_compiled", lambda *_: False)
             EDGES.gated_sum(query, keys, values, theirs, alike)
     assert ours.num_batches_tracked == theirs.num_batches_tracked == 3
     for name in ("running_mean", "running_var"):
