@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PEERS := $(VENV)/.peers
 
-.PHONY: demo test slow peers bench kill lint clean
+.PHONY: demo test slow peers bench fuzz kill lint clean
 
 demo: $(STAMP)
 	$(BIN)/lightframe demo
@@ -19,6 +19,10 @@ slow: $(STAMP)
 
 peers: $(PEERS)
 	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -n auto --dist loadfile -m peers
+
+# Hostile inputs for every reader; offenders are kept in runs/fuzz.
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz --inputs 10000
 
 bench: $(PEERS)
 	$(BIN)/lightframe bench core

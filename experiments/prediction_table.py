@@ -19,6 +19,8 @@ FORMATS = (".csv", ".json")
 _FILE_WIDTH = 20
 """Characters of the screen left for the names of files, which are folded."""
 _NUMBER_WIDTH = 10  # of "-1.234e-05"
+MAX_REASONS = 1000
+"""Lines on the screen of structures that were skipped."""
 MAX_SHOWN = 50
 """Rows on the screen; files hold all."""
 
@@ -160,7 +162,9 @@ def _room() -> int:
 
 
 def print_reasons(title: str, rows: Sequence[tuple[str, str]]) -> None:
-    """Sources and reasons, one a line."""
+    """Sources and reasons, one a line, the first ``MAX_REASONS`` of them."""
     console.print(title, style="italic", markup=False)
-    for source, reason in rows:
+    for source, reason in rows[:MAX_REASONS]:
         console.print(f"{source}: {reason}", markup=False, highlight=False, soft_wrap=True)
+    if len(rows) > MAX_REASONS:
+        console.print(f"and {len(rows) - MAX_REASONS:,} more; --out FILE.json keeps all")

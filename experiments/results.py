@@ -6,6 +6,7 @@ derived from it here and stored, so that figures and tables only read the file.
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,11 @@ from numpy.typing import NDArray
 from experiments.evaluation import HeldOut
 from experiments.record import RunRecord
 from photonic.files import write_atomic
+from photonic.regular_files import read_regular
 
 RESULT_FILE = "results.nc"
+MAX_BYTES = 1_000_000_000
+"""Size of such a file that is read."""
 BAND = (0.05, 0.95)
 """Quantiles over chips that bound the bands: 90 % of chips lie inside."""
 PER_CHIP = ("mae", "deviation_rms", "deviation_q95")
@@ -175,14 +179,15 @@ def read_results(directory: Path) -> xr.Dataset:
         ValueError: if the directory holds none, or one that is not what ``write_results`` writes.
     """
     path = Path(directory) / RESULT_FILE
-    if not path.is_file():  # nor a pipe, which would be waited for
-        raise ValueError(f"{directory} holds no {RESULT_FILE}")
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise ValueError(f"{path}: larger than {MAX_BYTES:,} bytes")
     try:
-        with xr.open_dataset(path, engine="scipy", decode_cf=False) as raw:
-            if raw.nbytes > size:  # variables that share bytes: small on disk, large in memory
+        data = read_regular(path, MAX_BYTES)
+    except FileNotFoundError:
+        raise ValueError(f"{directory} holds no {RESULT_FILE}") from None
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror or error}") from None
+    try:
+        with xr.open_dataset(io.BytesIO(data), engine="scipy", decode_cf=False) as raw:
+            if raw.nbytes > len(data):  # variables that share bytes: small on disk, large in memory
                 raise ValueError("holds less than it declares")
             results = xr.decode_cf(raw, decode_times=False).load()
         _check_results(results)

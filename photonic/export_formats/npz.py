@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import math
-import os
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,9 +20,11 @@ import torch
 from numpy.typing import NDArray
 
 from photonic.program import Program, check_names
+from photonic.regular_files import read_regular
 
 _LAYERS = "layers"
 _DTYPES = (np.dtype("<f8"), np.dtype("u1"))
+_MAX_BYTES = 1_000_000_000
 _LONGEST_HEADER = 1024
 """Bytes; a header of two or three dimensions takes 128."""
 
@@ -73,6 +74,10 @@ def read_npz(path: str | Path) -> dict[str, Program]:
         return {
             layer["name"]: Program.from_tensors(tensors[layer["name"]], layer) for layer in layers
         }
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror or error}") from None
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(f"{path}: {str(error).splitlines()[0]}") from None
 
@@ -89,18 +94,19 @@ def _read_layers(array: NDArray[Any] | None) -> list[dict[str, Any]]:
 
 def _read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with zipfile.ZipFile(path) as archive:
+        data = read_regular(path, _MAX_BYTES)
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return {
-                entry.filename.removesuffix(".npy"): _read_array(archive, entry, path)
+                entry.filename.removesuffix(".npy"): _read_array(archive, entry, len(data))
                 for entry in archive.infolist()
             }
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise ValueError(f"not a whole archive ({error})") from None
 
 
-def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> NDArray[Any]:
+def _read_array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, num_bytes: int) -> NDArray[Any]:
     name = entry.filename
-    if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > os.path.getsize(path):
+    if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > num_bytes:
         raise ValueError(f"{name!r} is compressed")
     data = io.BytesIO(archive.read(entry))
     version = np.lib.format.read_magic(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,8 +18,10 @@ from models.datasets.user.dataset import (
 )
 from models.datasets.user.skipped import Skipped
 from models.datasets.user.structure_files import is_structure_file, read_structure_file
+from models.regular_files import read_regular
 
 PROPERTY_FILE = "id_prop.csv"
+MAX_TABLE_BYTES = 100_000_000
 FILE_NAMES = ("{}.cif", "{}.vasp", "{}.poscar", "{}.json", "POSCAR-{}", "POSCAR_{}", "POSCAR.{}")
 """Names that the structure of an id may have, each also with ``.gz``."""
 _HEADER = re.compile(r"(?P<name>[^\[\]]+?)\s*(\[(?P<unit>[^\[\]]+)\])?")
@@ -65,12 +68,16 @@ def load_folder(
 
 def _read_table(path: Path, label: str, unit: str) -> tuple[dict[str, LabelInfo], list[list[str]]]:
     """Labels, and the cells of each row, the id first."""
-    if not path.is_file():
-        raise DatasetError(f"{path}: no such file; it holds a line `id,value` for every structure")
     try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file, strict=True)
-            rows = [(reader.line_num, [c.strip() for c in row]) for row in reader if any(row)]
+        text = read_regular(path, MAX_TABLE_BYTES).decode("utf-8-sig")
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        rows = [(reader.line_num, [c.strip() for c in row]) for row in reader if any(row)]
+    except FileNotFoundError:
+        raise DatasetError(
+            f"{path}: no such file; it holds a line `id,value` for every structure"
+        ) from None
+    except OSError as error:
+        raise DatasetError(f"{path}: {error.strerror}") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{path}: not a CSV table ({error})") from None
     if not rows:

@@ -17,6 +17,8 @@ from models.datasets.user.packed import unpacked
 from models.datasets.user.skipped import reason_of
 from models.regular_files import open_regular
 
+MAX_BYTES = 8_000_000_000
+"""Of a file that is read as a whole."""
 _CHUNK = 1 << 18
 _MAX_RECORD = 1 << 25
 """Characters after which a record without an end is taken for damage."""
@@ -83,6 +85,8 @@ def read_json(path: Path) -> Any:
         DatasetError: if it cannot be read.
     """
     with open_json(path) as stream:
+        if path.stat().st_size > MAX_BYTES:
+            raise DatasetError(f"larger than {MAX_BYTES:,} bytes")
         return json.load(stream)
 
 
