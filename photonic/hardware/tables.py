@@ -53,7 +53,7 @@ def find_table(folder: Traversable, name: str) -> Traversable:
     if not is_inside:
         raise TableError(f"{reprlib.repr(name)} must lie in the folder of the description")
     if not path.is_file():
-        raise TableError(f"{name}: no such file")
+        raise TableError(f"{name if name.isprintable() else reprlib.repr(name)}: no such file")
     return path
 
 

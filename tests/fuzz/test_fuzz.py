@@ -11,7 +11,7 @@ from tests.fuzz.driver import Corpus, fuzz, summary
 from tests.fuzz.mutations import MUTATIONS, spoilt
 from tests.fuzz.workers import BYTES, Refused, Result, results
 
-NUM_SPOILT = 150
+NUM_SPOILT = 120
 """Spoilt files in a run of all tests; ``make fuzz`` reads 10,000 inputs."""
 
 

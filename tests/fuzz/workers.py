@@ -67,8 +67,11 @@ def judge(run: Run, number: int) -> tuple[Outcome, str]:
         text = str(error)
         if _MEMORY.search(text):
             return "memory", text
-        is_line = text.isprintable() and 0 < len(text) <= MAX_MESSAGE
-        if _is_ours(error) and is_line:
+        # The command line makes one line of any message; what it has shown must be one already.
+        is_shown = not isinstance(error, Refused) or (
+            text.isprintable() and len(text) <= MAX_MESSAGE
+        )
+        if text and is_shown and _is_ours(error):
             return "refused", text
         return "traceback", "".join(traceback.format_exception(error))[-3000:]
     return "read", ""

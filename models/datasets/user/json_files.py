@@ -99,13 +99,14 @@ def iter_json(path: Path) -> Iterator[Any]:
         DatasetError: if the file cannot be read, ends early, or holds neither list nor object.
     """
     with open_json(path) as stream:
-        start = stream.read(1)
-        while start.isspace():
-            start = stream.read(1)
-        if start == "[":
-            yield from _list_items(stream)
-        elif start == "{":
-            text = start + stream.read(_MAX_RECORD)
+        text = stream.read(_CHUNK)
+        while text.isspace():
+            text = stream.read(_CHUNK)
+        text = text.lstrip()
+        if text[:1] == "[":
+            yield from _list_items(stream, text[1:])
+        elif text[:1] == "{":
+            text += stream.read(_MAX_RECORD)
             if stream.read(1):
                 raise DatasetError(f"an object of more than {_MAX_RECORD:,} characters")
             yield json.loads(text)
@@ -113,10 +114,10 @@ def iter_json(path: Path) -> Iterator[Any]:
             raise DatasetError("neither a JSON list nor an object")
 
 
-def _list_items(stream: TextIO) -> Iterator[Any]:
-    """Items of a list whose opening bracket has been read."""
+def _list_items(stream: TextIO, text: str) -> Iterator[Any]:
+    """Items of a list; ``text`` is what has been read behind its opening bracket."""
     decoder = json.JSONDecoder()
-    text, position, wanted, is_empty = "", 0, _CHUNK, True
+    position, wanted, is_empty = 0, _CHUNK, True
     while True:
         start = _skip_blanks(text, position)
         if is_empty and text[start : start + 1] == "]":
