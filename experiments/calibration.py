@@ -18,11 +18,10 @@ from experiments.record import RunRecord
 from models.tensor_file import read_tensors, require_tensors
 from photonic import Chip, HardwareConfig, Program
 from photonic.calibration.recipe import Recipe
-from photonic.files import write_atomic
+from photonic.files import read_regular, write_atomic
 from photonic.hardware import EFFECTS, first_problem
 from photonic.hardware.effects import DRIFT_EFFECTS
 from photonic.mesh_state import MESHES, Commands, mesh_layouts
-from photonic.regular_files import read_regular
 
 CONFIG_FILE = "calibration.json"
 FORMAT: Literal["lightframe-calibration"] = "lightframe-calibration"

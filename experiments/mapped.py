@@ -22,11 +22,10 @@ from photonic import Chip, HardwareConfig, Program, map_linear
 from photonic.drive import has_short_drive
 from photonic.drive_laws.branch import Shortfall
 from photonic.driven import DrivenLayers, drive_layers, drive_shortfall
-from photonic.files import write_atomic
+from photonic.files import read_regular, write_atomic
 from photonic.hardware import first_problem
 from photonic.mesh_state import Commands, check_fits, nominal_commands
 from photonic.realisation import realise_driven
-from photonic.regular_files import read_regular
 from photonic.singular_order import SingularOrder
 
 CONFIG_FILE = "mapped.json"

@@ -12,7 +12,7 @@ from pathlib import Path
 from experiments.console import console, print_table
 from experiments.number_text import csv_text, json_text
 from models.datasets.user import Skipped
-from photonic.files import write_new
+from models.files import write_new
 
 FORMATS = (".csv", ".json")
 """Endings of files that predictions are written to."""

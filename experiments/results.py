@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from experiments.evaluation import HeldOut
 from experiments.record import RunRecord
-from photonic.files import write_atomic
-from photonic.regular_files import read_regular
+from photonic.files import read_regular, write_atomic
 
 RESULT_FILE = "results.nc"
 MAX_BYTES = 1_000_000_000
@@ -28,9 +27,6 @@ BAND = (0.05, 0.95)
 """Quantiles over chips that bound the bands: 90 % of chips lie inside."""
 PER_CHIP = ("mae", "deviation_rms", "deviation_q95")
 """Statistics with one value per setting and chip."""
-
-MAX_BYTES = 2**31
-"""Of a file of results that is read."""
 _OF_CHIPS = ("mean", "q05", "q95", "sem")
 """Statistics over chips."""
 

@@ -13,13 +13,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors.torch import save
 
-from models.files import remove_leftovers, write_atomic
+from models.files import read_regular, remove_leftovers, write_atomic
 from models.graph import GraphSettings
 from models.labels import Label
 from models.linear import LinearFactory, digital_linear
 from models.model import CrystalModel
 from models.network import NetworkConfig, SPFrameNetwork
-from models.regular_files import read_regular
 from models.tensor_file import read_tensors
 
 CONFIG_FILE = "config.json"

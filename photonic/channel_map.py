@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from photonic.drive_laws.numeric_csv import NumericCsvError, open_regular, read_numeric_csv
+from photonic.drive_laws.numeric_csv import NumericCsvError, read_numeric_csv
 from photonic.export_formats.qontrol_chain import ModuleKind
+from photonic.files import open_regular
 from photonic.hardware import first_problem
 from photonic.hardware.strict_yaml import StrictYamlError, read_table
 from photonic.hardware.tables import TableError, find_table
@@ -152,7 +153,7 @@ def load_channel_map(path: str | Path, num_shifters: int) -> ChannelMap:
 
 def _read_yaml(path: Path) -> ChannelFile:
     try:
-        with os.fdopen(open_regular(path), "rb") as stream:
+        with open_regular(path, is_link_followed=False) as stream:
             data = stream.read(min(MAX_YAML_BYTES, os.fstat(stream.fileno()).st_size) + 1)
         if len(data) > MAX_YAML_BYTES:
             raise ChannelMapError(f"{path.name}: larger than {MAX_YAML_BYTES:,} bytes; use CSV")

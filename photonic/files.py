@@ -1,9 +1,10 @@
-"""Files and folders that appear under their names only when complete, in nobody's place.
+"""Files of users: read within bounds, written whole and in nobody's place.
 
-Everything is written under a random name beside its target first. That name is created anew, so
-that no link is followed, and is held by a lock that the system lets go when the process ends,
-however that happens: what a killed process left is thus told from what another one is writing, and
-the next process that writes to the same target removes it.
+Files and folders appear under their names only when complete. Everything is written under a random
+name beside its target first. That name is created anew, so that no link is followed, and is held by
+a lock that the system lets go when the process ends, however that happens: what a killed process
+left is thus told from what another one is writing, and the next process that writes to the same
+target removes it.
 
 ``photonic`` and ``models`` import nothing of each other: both have this file, word for word.
 """
@@ -19,6 +20,7 @@ import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 
 try:
@@ -52,6 +54,47 @@ def refuse_link(path: Path) -> None:
     """
     if path.is_symlink():
         raise FileExistsError(f"{path} is a link; nothing is written through links")
+
+
+def open_regular(path: str | Path, *, is_link_followed: bool = True) -> BufferedReader:
+    """A regular file that a user names, opened for reading bytes.
+
+    A pipe would be waited for without end and a device such as /dev/zero has none, also behind a
+    link.
+
+    Args:
+        path: of the file.
+        is_link_followed: open what a link leads to, too.
+
+    Raises:
+        OSError: if there is no such file, or it is a folder, a pipe, a socket, a device or a link
+            that is not followed.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    if not is_link_followed:
+        flags |= _FLAGS
+    descriptor = os.open(path, flags)
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        reason = "is a directory" if stat.S_ISDIR(mode) else "not a regular file"
+        raise OSError(errno.EINVAL, reason, str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def read_regular(path: str | Path, limit: int, *, is_link_followed: bool = True) -> bytes:
+    """The bytes of a regular file of bounded size.
+
+    Raises:
+        OSError: as ``open_regular``, or if the file is larger than ``limit`` bytes.
+    """
+    with open_regular(path, is_link_followed=is_link_followed) as file:
+        # As much as there is: reading up to the limit would reserve the limit.
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(size + 1) if size <= limit else b""
+    if size > limit or len(data) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit:,} bytes", str(path))
+    return data
 
 
 def create_file(path: Path, chunks: Iterable[bytes]) -> None:

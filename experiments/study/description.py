@@ -12,10 +12,10 @@ from experiments.study.fields import REMEDY, SweptField, swept_fields
 from experiments.study.remedies import methods_of, remedy_name
 from experiments.study.strict import StrictModel
 from photonic.calibration.recipe import Recipe
+from photonic.files import read_regular
 from photonic.hardware import first_problem
 from photonic.hardware.config import suggestion
 from photonic.hardware.strict_yaml import StrictYamlError, read_table
-from photonic.regular_files import read_regular
 
 MAX_BYTES = 1_000_000
 """Size of a description."""

@@ -29,9 +29,9 @@ from experiments.study.fields import LAYOUT
 from experiments.study.recent import Recent
 from experiments.threads import on_threads
 from photonic.calibration.recipe import Targets
+from photonic.files import read_regular
 from photonic.hardware import first_problem
 from photonic.mesh_state import Commands
-from photonic.regular_files import read_regular
 
 KEPT_LAYOUTS = 4
 """Layouts of a model that a process keeps; another one takes less time than a chip."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from photonic.chipfile.records import ChipFileError, FileEntry
-from photonic.drive_laws.numeric_csv import open_regular
+from photonic.files import open_regular
 
 MAX_MANIFEST_BYTES = 64_000_000
 _BLOCK = 1 << 16
@@ -22,7 +22,7 @@ def read_small(folder: Path, name: str, limit: int) -> bytes:
         ChipFileError: if it is missing, no regular file, or larger than ``limit``.
     """
     try:
-        with os.fdopen(open_regular(folder / name), "rb") as stream:
+        with open_regular(folder / name, is_link_followed=False) as stream:
             size = os.fstat(stream.fileno()).st_size
             is_large = size > limit
             # As much as there is: reading up to the limit would reserve the limit.
@@ -50,7 +50,7 @@ def check_hashed(folder: Path, file: FileEntry) -> None:
     """Check a file of the manifest without holding it in memory; errors as ``read_hashed``."""
     digest, size = hashlib.sha256(), 0
     try:
-        with os.fdopen(open_regular(folder / file.path), "rb") as stream:
+        with open_regular(folder / file.path, is_link_followed=False) as stream:
             # A sparse file of terabytes is not read to its end.
             while size <= file.num_bytes and (block := stream.read(_BLOCK)):
                 digest.update(block)

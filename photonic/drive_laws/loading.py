@@ -9,8 +9,9 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from photonic.drive_laws.numeric_csv import NumericCsvError, open_regular, read_numeric_csv
+from photonic.drive_laws.numeric_csv import NumericCsvError, read_numeric_csv
 from photonic.drive_laws.records import DriveLawError, LawRecord
+from photonic.files import open_regular
 from photonic.hardware import first_problem
 from photonic.hardware.strict_yaml import StrictYamlError, read_table
 from photonic.hardware.tables import TableError, find_table
@@ -43,7 +44,7 @@ def _read(path: Path) -> dict[Any, Any]:
     is_json = path.suffix.lower() == ".json"
     limit = MAX_JSON_BYTES if is_json else MAX_YAML_BYTES
     try:
-        with os.fdopen(open_regular(path), "rb") as stream:
+        with open_regular(path, is_link_followed=False) as stream:
             data = stream.read(min(limit, os.fstat(stream.fileno()).st_size) + 1)
     except OSError as error:
         raise DriveLawError(f"{path.name}: {error.strerror}") from error

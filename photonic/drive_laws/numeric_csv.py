@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import reprlib
-import stat
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,26 +12,14 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from photonic.files import open_regular
+
 MAX_BYTES = 2_000_000_000
 MAX_HEADER_BYTES = 65_536
 
 
 class NumericCsvError(ValueError):
     """A table that cannot be used; one line naming file and reason."""
-
-
-def open_regular(path: Path) -> int:
-    """A descriptor of a regular file, opened without following a link at its end.
-
-    Raises:
-        OSError: if there is no such file, or it is a link, a folder or a device.
-    """
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(0, "not a regular file")
-    return descriptor
 
 
 def read_numeric_csv(path: Path, kinds: Mapping[str, type[int] | type[float]]) -> dict[str, Any]:
@@ -55,7 +42,7 @@ def read_numeric_csv(path: Path, kinds: Mapping[str, type[int] | type[float]]) -
             or a row does not fit; the first such column or row is named.
     """
     try:
-        with os.fdopen(open_regular(path), "rb") as stream:
+        with open_regular(path, is_link_followed=False) as stream:
             if os.fstat(stream.fileno()).st_size > MAX_BYTES:
                 raise NumericCsvError(f"{path.name}: larger than {MAX_BYTES:,} bytes")
             header = stream.readline(MAX_HEADER_BYTES).decode("utf-8-sig").strip().split(",")

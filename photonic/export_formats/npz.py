@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from photonic.files import read_regular
 from photonic.program import Program, check_names
-from photonic.regular_files import read_regular
 
 _LAYERS = "layers"
 _DTYPES = (np.dtype("<f8"), np.dtype("u1"))

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from photonic.checks import instance
+from photonic.files import read_regular
 from photonic.hardware.config import HardwareConfig, HardwareError, suggestion, validate
 from photonic.hardware.schema import bare_fields
 from photonic.hardware.strict_yaml import StrictYamlError, read_table
 from photonic.hardware.tables import TABLE_READERS, TableError, find_table
-from photonic.regular_files import read_regular
 
 _PRESET_PACKAGE = "hardware_configs"
 _MAX_BYTES = 1_000_000

@@ -12,7 +12,7 @@ from importlib.resources.abc import Traversable
 from itertools import pairwise
 from pathlib import Path, PureWindowsPath
 
-from photonic.regular_files import read_regular
+from photonic.files import read_regular
 
 Table = tuple[tuple[float, ...], ...]
 

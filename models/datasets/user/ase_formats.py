@@ -17,7 +17,7 @@ from models.datasets.load import DatasetError
 from models.datasets.user.json_files import refuse_pickle
 from models.datasets.user.skipped import reason_of
 from models.datasets.user.structure_records import crystal_of_positions
-from models.regular_files import open_regular
+from models.files import open_regular
 from models.usable import check_number_of_sites
 
 ASE_FORMATS = {

@@ -18,7 +18,7 @@ from models.datasets.user.dataset import (
 )
 from models.datasets.user.skipped import Skipped
 from models.datasets.user.structure_files import is_structure_file, read_structure_file
-from models.regular_files import read_regular
+from models.files import read_regular
 
 PROPERTY_FILE = "id_prop.csv"
 MAX_TABLE_BYTES = 100_000_000

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from models.datasets.load import DatasetError
 from models.datasets.user.packed import unpacked
 from models.datasets.user.skipped import reason_of
-from models.regular_files import open_regular
+from models.files import open_regular
 
 MAX_BYTES = 8_000_000_000
 """Of a file that is read as a whole."""

@@ -15,8 +15,8 @@ from models.datasets.user.packed import unpacked
 from models.datasets.user.skipped import Skipped, reason_of
 from models.datasets.user.structure_records import crystal_of_record, id_of_record
 from models.datasets.user.text_formats import crystal_of_poscar, structures_of_cif
+from models.files import open_regular
 from models.printable import printable
-from models.regular_files import open_regular
 from models.usable import check_usable
 
 _CIF = {".cif", ".mcif"}
