@@ -23,7 +23,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.kill.compare import contents, difference
@@ -53,9 +53,12 @@ class Place:
 
     Attributes:
         root: temporary directory.
+        seconds: shortest time [s] of a whole run of each job, by name; kernels may have been
+            compiled in the first one.
     """
 
     root: Path
+    seconds: dict[str, float] = field(default_factory=dict)
 
     def reference(self, job: Job) -> Path:
         """The undisturbed output of a job."""
@@ -187,7 +190,7 @@ def kill(arguments: list[str], folder: Path, number: int, delay: float) -> bool:
 
 
 def killed_once(
-    job: Job, place: Place, folder: Path, number: int, seconds: float, draw: random.Random
+    job: Job, place: Place, folder: Path, number: int, draw: random.Random
 ) -> str | None:
     """Kill a job and run it again; what differs from the undisturbed output, or None.
 
@@ -197,9 +200,11 @@ def killed_once(
     arguments = place.arguments(job)
     for attempt in itertools.count():
         # Sooner and sooner, if it was always done before.
-        delay = draw.random() * seconds * 0.8**attempt
-        if kill([*arguments, *job.again] if attempt else arguments, folder, number, delay):
+        delay = draw.random() * place.seconds[job.name] * 0.8**attempt
+        begin = time.monotonic()
+        if kill(arguments, folder, number, delay):
             break
+        place.seconds[job.name] = min(place.seconds[job.name], time.monotonic() - begin)
         shutil.rmtree(folder)
         folder.mkdir()
     status = finish([*arguments, *job.again], folder)
@@ -210,8 +215,8 @@ def killed_once(
     return found and f"signal {number} after {delay:.2f} s: {found}"
 
 
-def undisturbed(chosen: set[str], place: Place) -> dict[str, float]:
-    """Run all jobs that are chosen or that others need; their times [s] by name."""
+def undisturbed(chosen: set[str], place: Place) -> None:
+    """Run all jobs that are chosen or that others need, and time them."""
     needed = {job for job in jobs() if job.name in {"train", "map"} | chosen}
     while True:
         texts = " ".join(text for job in needed for text in job.arguments)
@@ -219,20 +224,18 @@ def undisturbed(chosen: set[str], place: Place) -> dict[str, float]:
         if not more:
             break
         needed |= more
-    seconds = {}
     for job in jobs():
         if job in needed:
             folder = place.reference(job).parent
             folder.mkdir(parents=True)
             begin = time.monotonic()
             status = finish(place.arguments(job), folder)
-            seconds[job.name] = time.monotonic() - begin
+            place.seconds[job.name] = time.monotonic() - begin
             if status or not place.reference(job).exists():
                 log = folder.with_name(f"{job.name}.log").read_text(errors="replace")
                 raise Failure(f"{job.name}, undisturbed: exit status {status}\n{log}")
             if job.name == "map":
                 write_inputs(place.root / "inputs", place.reference(job))
-    return seconds
 
 
 def pair(job: Job, place: Place, folder: Path) -> str | None:
@@ -308,8 +311,9 @@ def run(num_kills: int, chosen: set[str], seed: int, root: Path) -> int:
     """Kill, compare and report; number of kills that did not end well."""
     place, draw = Place(root), random.Random(seed)
     os.environ["LIGHTFRAME_CACHE"] = str(root / "cache")
-    seconds = undisturbed(chosen, place)
-    print("undisturbed:", ", ".join(f"{n} {s:.1f} s" for n, s in seconds.items()), flush=True)
+    undisturbed(chosen, place)
+    times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in place.seconds.items())
+    print("undisturbed:", times, flush=True)
     done: Counter[str] = Counter()
     num_wrong = num_others_wrong = 0
     for number, job in enumerate(plan(chosen, num_kills)):
@@ -317,7 +321,7 @@ def run(num_kills: int, chosen: set[str], seed: int, root: Path) -> int:
         folder.mkdir(parents=True)
         sent = SIGNALS[number % len(SIGNALS)]
         try:
-            found = killed_once(job, place, folder, sent, seconds[job.name], draw)
+            found = killed_once(job, place, folder, sent, draw)
         except Failure as failure:
             found = str(failure)
         done[job.name] += 1
