@@ -56,7 +56,7 @@ def test_nothing_is_left_to_compile_after_a_warmup(tmp_path):
     run(code, "predict", *five_files(tmp_path))
     run(code, "map", "--out", str(tmp_path / "mapped"))
     mapped = str(tmp_path / "mapped")
-    sweep = ("--param", "phase_noise", "--values", "0.01", "--chips", "1", "--crystals", "20")
+    sweep = ("--noise", "phase=0.01", "--chips", "1", "--crystals", "20")
     run(code, "sweep", mapped, *sweep, "--out", str(tmp_path / "sweep"))
     assert sorted(code.rglob("*.nbc")) == kept
 
