@@ -138,10 +138,10 @@ def change_encoding(data: bytes, rng: Random) -> bytes:
     if kind == 3:
         return data.replace(b"e", b"\xe9", 1)
     if kind == 4:
-        return gzip.compress(data, 1)
+        return gzip.compress(data, 1, mtime=0)
     if kind == 5:
-        return gzip.compress(data, 1)[: rng.randrange(10, 200)]
-    return gzip.compress(b" " * 80_000_000 + data, 1)
+        return gzip.compress(data, 1, mtime=0)[: rng.randrange(10, 200)]
+    return gzip.compress(b" " * 80_000_000 + data, 1, mtime=0)
 
 
 def change_tree(data: bytes, rng: Random) -> bytes:
@@ -230,4 +230,4 @@ def spoilt(name: str, data: bytes, rng: Random) -> Content:
         is_tensors = name.endswith(".safetensors") and rng.random() < 0.6
         mutation = change_header if is_tensors else rng.choice(MUTATIONS)
         data = mutation(data, rng)[:MAX_SIZE]
-    return gzip.compress(data, 1) if is_packed and rng.random() < 0.7 else data
+    return gzip.compress(data, 1, mtime=0) if is_packed and rng.random() < 0.7 else data

@@ -11,7 +11,7 @@ from tests.fuzz.driver import Corpus, fuzz, summary
 from tests.fuzz.mutations import MUTATIONS, spoilt
 from tests.fuzz.workers import BYTES, Refused, Result, results
 
-NUM_SPOILT = 120
+NUM_SPOILT = 100
 """Spoilt files in a run of all tests; ``make fuzz`` reads 10,000 inputs."""
 
 
@@ -22,12 +22,16 @@ def corpus() -> Corpus:
 
 def test_real_files_are_read(corpus: Corpus) -> None:
     """Or the spoilt ones would be refused for what was wrong before."""
-    for subject in corpus.subjects:
-        is_words = subject.name.startswith("words") or subject.name.endswith("xyz")
-        try:
-            corpus.read(subject, dict(subject.files))
-        except Refused as error:
-            assert is_words, (subject.name, error)
+    subjects = corpus.subjects
+
+    def run(number: int) -> None:
+        corpus.read(subjects[number], dict(subjects[number].files))
+
+    # In a process of its own: threads of zarr and dask would be missing in later forks of this one.
+    for result in results(run, iter(range(len(subjects))), 1):
+        name = subjects[result.number].name
+        may_be_refused = name.startswith("words") or name.endswith("xyz")
+        assert result.outcome == "read" or may_be_refused, (name, result)
 
 
 def test_hostile_inputs_are_read_or_refused(corpus: Corpus, tmp_path: Path) -> None:
@@ -73,10 +77,10 @@ def planted(number: int) -> None:
     if number == 6:
         time.sleep(100)
     if number == 7:
-        bytearray(BYTES + 1000)
+        bytearray(BYTES + (64 << 20))
     if number == 8:
         try:
-            bytearray(BYTES + 1000)
+            bytearray(BYTES + (64 << 20))
         except MemoryError:
             raise Refused("not a readable structure (MemoryError)") from None
     if number == 9:
@@ -90,7 +94,7 @@ def planted(number: int) -> None:
 
 
 def test_planted_faults_are_found() -> None:
-    found = {r.number: r.outcome for r in results(planted, iter(range(13)), 2, seconds=0.5)}
+    found = {r.number: r.outcome for r in results(planted, iter(range(13)), 2, seconds=2)}
     assert found == {
         0: "read",
         1: "refused",
