@@ -19,8 +19,6 @@ except ImportError:  # Windows: nothing is locked there
     fcntl = None  # type: ignore[assignment]
 
 LOCK_FILE = "lock"
-_PATIENCE_S = 1.0
-"""[s] that workers of a process that was just killed may need to notice it."""
 _HOLDER = re.compile(r"process \d+ on \S+")
 _HOLDER_BYTES = 200
 """Bytes of the first line, always: it is replaced in one write."""
@@ -51,11 +49,15 @@ class Lock:
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[Lock]:
+def locked(directory: Path, patience_s: float = 0.0) -> Iterator[Lock]:
     """Hold the lock of a directory.
 
     The system lets go of the lock when its holder dies, however that happens, so a file that is
     left behind locks nothing.
+
+    Args:
+        directory: that is written.
+        patience_s: [s] to wait for a holder that may be about to end.
 
     Raises:
         FileExistsError: if another process holds it, with its host and number; or the file is a
@@ -65,7 +67,7 @@ def locked(directory: Path) -> Iterator[Lock]:
     path = directory / LOCK_FILE
     descriptor = _open(path, os.O_RDWR | os.O_CREAT)
     try:
-        if not _acquired(descriptor):
+        if not _acquired(descriptor, patience_s):
             holder = _parts(descriptor)[0]
             raise FileExistsError(f"{directory} is being written by {holder or 'another process'}")
         if not _is_at(path, descriptor):
@@ -136,13 +138,13 @@ def _write(descriptor: int, data: bytes, place: int) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def _acquired(descriptor: int) -> bool:
-    deadline = time.monotonic() + _PATIENCE_S
+def _acquired(descriptor: int, patience_s: float) -> bool:
+    deadline = time.monotonic() + patience_s
     while fcntl is not None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() > deadline:
+            if time.monotonic() >= deadline:
                 return False
             time.sleep(0.02)
         else:

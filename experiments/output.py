@@ -29,6 +29,8 @@ PARTS = ("*.npy", "design-*.json", "training_state.safetensors")
 """Files that only a continued run needs; a finished directory has none of them."""
 RUNS = Path("runs")
 """Where results go that were not given a place."""
+_PATIENCE_S = 1.0
+"""[s] that workers of a process that was just killed may need to notice it."""
 _SHOWN = 3
 """Differences to another run that a message names."""
 
@@ -64,7 +66,7 @@ class OutputDirectory:
             raise FileExistsError(self._other_run("it was not begun by this program"))
         with ExitStack() as held:
             held.push(self._remove_empty)
-            lock = held.enter_context(locked(self.partial))
+            lock = held.enter_context(locked(self.partial, _PATIENCE_S))
             held.push(self._leave_nothing)
             refuse_existing(self.path)  # another process may have finished it just now
             clean(self.partial)

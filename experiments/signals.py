@@ -6,8 +6,10 @@ signal ends the process at once; a running command gets ``KeyboardInterrupt``, a
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +17,9 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 _WORDS: dict[int, str] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+
+_AGAIN_S = 0.05
+"""[s] after which a signal is answered again that came where nothing can be raised."""
 
 
 @dataclass
@@ -34,10 +39,22 @@ class Stop:
 def stoppable() -> Iterator[Stop]:
     """Have signals raise ``KeyboardInterrupt`` in the main thread, and remember which it was."""
     stop = Stop()
-    before = answer(stop)
+    before, hook = answer(stop), sys.unraisablehook
+
+    def sent_again(ignored: Any) -> None:
+        """Where Python must ignore an exception, as in a callback of the compiler, try later."""
+        if stop.number is None or ignored.exc_type is not KeyboardInterrupt:
+            hook(ignored)
+            return
+        later = threading.Timer(_AGAIN_S, _thread.interrupt_main, (stop.number,))
+        later.daemon = True
+        later.start()
+
+    sys.unraisablehook = sent_again
     try:
         yield stop
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
 

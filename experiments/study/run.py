@@ -140,6 +140,7 @@ class Study:
         """
         _refuse_other_directory(out, is_resumed)
         with _writing(out):
+            _refuse_other_directory(out, is_resumed)  # another process may have just finished one
             if os.path.lexists(out / STORE):
                 store = self._resumed(out, workers.memory_bytes)
             else:

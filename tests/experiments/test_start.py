@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
@@ -80,6 +81,28 @@ def test_an_import_that_fails_because_of_a_signal_is_no_error(
     assert ended.value.code == 128 + signal.SIGTERM
     assert capsys.readouterr().err == LINES[signal.SIGTERM]
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_signal_where_nothing_can_be_raised_is_answered_a_moment_later(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Compiled code calls back into Python, which must print and forget exceptions there."""
+
+    def work(**_: object) -> None:
+        @ctypes.CFUNCTYPE(None)
+        def callback() -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0.1)
+
+        callback()
+        time.sleep(10)
+        pytest.fail("went on")
+
+    monkeypatch.setattr("experiments.cli.app", work)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert capsys.readouterr().err == LINES[signal.SIGTERM]
 
 
 def test_a_full_disk_behind_the_standard_output_is_one_line() -> None:

@@ -4,6 +4,8 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ import xarray as xr
 from distributed import Client, LocalCluster, Security
 
 from experiments.evaluation import chip_predictions
-from experiments.study import cluster
+from experiments.lock import locked
+from experiments.study import cluster, run
 from experiments.study.changes import changes
 from experiments.study.cluster import START_S, connect
 from experiments.study.description import StudyError
@@ -146,6 +149,23 @@ def test_only_this_machine_reaches_a_study_and_nobody_without_its_certificate(
 def listening(process: psutil.Process) -> list[Any]:
     """Sockets of a process that others can connect to."""
     return [s for s in process.net_connections() if s.status == psutil.CONN_LISTEN]
+
+
+def test_a_study_that_another_process_made_meanwhile_is_not_taken_over(
+    small: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at the directory and its lock."""
+
+    @contextmanager
+    def slowly_locked(directory: Path) -> Iterator[None]:
+        (directory / STORE).mkdir()
+        with locked(directory):
+            yield
+
+    monkeypatch.setattr(run, "locked", slowly_locked)
+    with pytest.raises(FileExistsError, match="holds a study; go on with --resume"):
+        small.run(tmp_path / "out", HERE, is_resumed=False)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"lock", STORE}
 
 
 def test_ctrl_c_keeps_what_is_finished_and_says_so(tmp_path: Path) -> None:

@@ -44,8 +44,8 @@ def _without_times(path: Path) -> bytes:
         return json.dumps(_timeless(json.loads(data))).encode()
     if path.name == "metrics.csv":  # seconds in the last column
         return b"\n".join(line.rpartition(b",")[0] for line in data.splitlines())
-    if path.suffix == ".md":  # hours of trainings, and seconds per epoch in the last column
-        return re.sub(rb"\d+\.\d\d( h\b| \|$)", b"", data, flags=re.MULTILINE)
+    if path.suffix == ".md":  # hours of trainings, and seconds per epoch after the parameters
+        return re.sub(rb"\b\d+\.\d\d h\b|(?<=,\d\d\d \| )\d+\.\d\d(?= \|)", b"", data)
     return data
 
 

@@ -35,7 +35,7 @@ LONGEST_S = 300.0
 """[s] after which a run counts as hanging."""
 STOPPED = {-signal.SIGKILL, 128 + signal.SIGINT, 128 + signal.SIGTERM}
 EXISTS = 2
-LARGEST_FILE = 6000
+LARGEST_FILE = 16_000
 """Bytes of files on a disk that counts as full; more than a command prints."""
 
 

@@ -28,10 +28,12 @@ def test_differences_are_seen_and_times_are_not(tmp_path: Path) -> None:
         folder = tmp_path / name / "deep"
         folder.mkdir(parents=True)
         (folder / "data.bin").write_bytes(b"same")
+        (folder / "table.md").write_text(f"{seconds}.00 h\n| none | 4,062 | {seconds}.53 | 0.71 |")
         (folder / "run.json").write_text(f'{{"x": [{{"y": 1, "seconds": {seconds}}}]}}')
     expected, found = contents(tmp_path / "a"), contents(tmp_path / "b")
-    assert len(expected) == 2 and difference(expected, found) is None
+    assert len(expected) == 3 and difference(expected, found) is None
     assert difference(expected, {}) == "deep/data.bin is missing"
     assert difference(expected, {**found, "x": b""}) == "x is left over"
+    assert b"0.71" in expected["deep/table.md"]
     other = {**found, "deep/run.json": b"{}"}
     assert difference(expected, other) == "deep/run.json has other bytes"
