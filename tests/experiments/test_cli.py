@@ -214,7 +214,7 @@ MISTAKES = {
         lambda place: ["map", "--tile", "big", "--out", "new"],
         "number of modes, 1 to 1024, or full",
     ),
-    "files of other weights": (other_weights, "do not hold the weights of this checkpoint"),
+    "files of other weights": (other_weights, "made of none of the shipped checkpoints"),
     "unknown option": (lambda place: ["map", "--tiles", "3"], "No such option"),
     "no chips": (lambda place: ["sweep", "mapped", "--chips", "0", "--out", "new"], "chips"),
     "directory as structure": (lambda place: ["predict", "mapped"], "holds no structure"),

@@ -189,7 +189,7 @@ def test_crystals_from_elsewhere_with_known_formulas_are_named(
 def test_a_damaged_file_from_elsewhere_is_named(tmp_path: Path) -> None:
     path = tmp_path / "wbm.json.gz"
     path.write_bytes(b"not gzip")
-    with pytest.raises(DatasetError, match=r"wbm\.json\.gz is not a table of crystals with efc"):
+    with pytest.raises(DatasetError, match=r"wbm\.json\.gz: not readable JSON"):
         load_out_of_distribution(path)
 
 

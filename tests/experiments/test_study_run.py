@@ -104,6 +104,7 @@ def test_a_killed_study_goes_on_to_the_same_bits(
     try:
         while process.poll() is None and len(finished_chunks(out)) < 2:
             time.sleep(0.02)
+        process.send_signal(signal.SIGSTOP)  # or it could end while the other waits for the lock
         assert process.poll() is None, process.communicate()[1]
         with pytest.raises(FileExistsError, match=f"being written by process {process.pid}"):
             small.run(out, HERE, is_resumed=True)

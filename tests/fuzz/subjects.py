@@ -24,13 +24,7 @@ import xarray as xr
 from pymatgen.core import Structure
 from pymatgen.io.cif import CifWriter
 
-from experiments.calibration import (
-    CalibrationConfig,
-    chip_file,
-    load_calibration,
-    programs_sha256,
-    store_commands,
-)
+from experiments.calibration import chip_file, load_calibration
 from experiments.cli import main
 from experiments.mapped import MappedModel, load_mapped
 from experiments.prediction import DigitalPredictor, predict_structures
@@ -44,11 +38,11 @@ from experiments.wbm import load_out_of_distribution
 from models import load_checkpoint, load_dataset
 from models.datasets.user import load_folder, load_jarvis, load_matbench, load_megnet
 from photonic import Chip, load_hardware
-from photonic.calibration.recipe import Recipe
 from photonic.channel_map import load_channel_map
 from photonic.chipfile import diff_exports, export_program, read_export, verify_export
 from photonic.drive_laws import load_laws
 from photonic.export_formats.npz import npz_bytes, read_npz
+from tests.experiments.calibrations import stored_calibration
 from tests.experiments.study_inputs import HERE, mapped_directory, study, study_file
 from tests.fuzz.mutations import Content
 from tests.fuzz.workers import Refused
@@ -325,24 +319,12 @@ def _netcdf(place: Path) -> bytes:
 
 
 def _calibration(mapped: MappedModel, place: Path) -> dict[str, bytes]:
-    folder = place / "calibration"
-    folder.mkdir()
-    digest = store_commands(mapped.commands(mapped.hardware), folder, 0)
-    config = CalibrationConfig(
-        recipe=Recipe(methods=("crosstalk",)),
-        hardware=mapped.hardware,
-        seed=0,
-        chip_sha256=(digest,),
-        programs_sha256=programs_sha256(mapped),
-        record=mapped.record,
-    )
-    (folder / "calibration.json").write_text(config.model_dump_json())
-    return files_of(folder)
+    return files_of(stored_calibration(mapped, place / "calibration", mapped.hardware))
 
 
 def _read_calibration(folder: Path, mapped: MappedModel) -> None:
     found = load_calibration(folder, mapped)
-    chip = Chip(mapped.hardware, 0, 0)
+    chip = Chip(found.config.hardware, found.config.seed, 0)
     mapped.weights(chip, commands=found(chip))
 
 
