@@ -52,7 +52,11 @@ def find_table(folder: Traversable, name: str) -> Traversable:
             raise TableError(f"{reprlib.repr(name)}: no such file") from None
     if not is_inside:
         raise TableError(f"{reprlib.repr(name)} must lie in the folder of the description")
-    if not path.is_file():
+    try:
+        is_file = path.is_file()
+    except OSError:  # a name that is too long
+        is_file = False
+    if not is_file:
         raise TableError(f"{name if name.isprintable() else reprlib.repr(name)}: no such file")
     return path
 

@@ -19,21 +19,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import xarray as xr
 from pymatgen.core import Structure
 from pymatgen.io.cif import CifWriter
 
 from experiments.calibration import chip_file, load_calibration
+from experiments.chips_run import ChipStudy
 from experiments.cli import main
 from experiments.mapped import MappedModel, load_mapped
 from experiments.prediction import DigitalPredictor, predict_structures
 from experiments.prediction_table import _csv, _json, print_predictions
-from experiments.results import RESULT_FILE, read_results, write_results
+from experiments.results import RESULT_FILE, read_results
 from experiments.structures import expand, iter_structures
 from experiments.study import open_study
 from experiments.study.description import load_study
+from experiments.study.inputs import Inputs
 from experiments.study.tables import print_study
+from experiments.sweep import NOISE_KINDS, sweep_settings
 from experiments.wbm import load_out_of_distribution
 from models import load_checkpoint, load_dataset
 from models.datasets.user import load_folder, load_jarvis, load_matbench, load_megnet
@@ -306,16 +307,18 @@ def _models(mapped: MappedModel) -> list[Subject]:
             Subject("study store", files_of(place / "out"), _read_study, weight=3),
             Subject("bundle", bundle, _read_bundle, _seal_bundle, weight=3),
             Subject("programs", {"x.npz": npz_bytes(network())}, lambda f: read_npz(f / "x.npz")),
-            Subject("results", {RESULT_FILE: _netcdf(place)}, read_results),
+            Subject("results", {RESULT_FILE: _netcdf(small.inputs, place)}, read_results),
         ]
     finally:
         shutil.rmtree(place)
 
 
-def _netcdf(place: Path) -> bytes:
-    held = {"prediction": (("phase", "chip"), np.ones((3, 2))), "digital": ((), 1.0)}
-    results = xr.Dataset(held, coords={"phase": [0.0, 0.1, 0.2]}, attrs={"axis": "phase"})
-    return write_results(results, place).read_bytes()
+def _netcdf(inputs: Inputs, place: Path) -> bytes:
+    settings = sweep_settings(load_hardware("ideal"), NOISE_KINDS["phase"], [0.0, 0.1])
+    axis = NOISE_KINDS["phase"].axis
+    swept = ChipStudy(inputs.mapped, inputs.held_out, axis, settings, num_chips=2, seed=5)
+    out, _ = swept.run(place / "swept", inputs.mapped.record)
+    return (out / RESULT_FILE).read_bytes()
 
 
 def _calibration(mapped: MappedModel, place: Path) -> dict[str, bytes]:
