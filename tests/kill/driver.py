@@ -10,6 +10,7 @@ full disk.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import itertools
 import os
@@ -96,10 +97,12 @@ def start(
     """
     pid = os.fork()
     if pid:
+        with contextlib.suppress(OSError):  # whoever comes first: a kill may follow at once
+            os.setpgid(pid, pid)
         return pid
     status = 70
     try:
-        os.setsid()
+        os.setpgid(0, 0)
         os.chdir(folder)
         path = folder if log is None else log
         printed = os.open(f"{path}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
