@@ -288,11 +288,11 @@ def wrong_output(job: Job, place: Place, folder: Path) -> str | None:
 
 
 def plan(chosen: set[str], num_kills: int) -> Iterator[Job]:
-    """Jobs in turn, each as often as its weight says."""
+    """Jobs in turn, each at least once if there are enough kills, then as its weight says."""
     weights = {job: job.weight for job in jobs() if job.name in chosen}
     given: Counter[Job] = Counter()
     for _ in range(num_kills):
-        job = min(weights, key=lambda j: (given[j] + 1) / weights[j])
+        job = min(weights, key=lambda j: (given[j] > 0, (given[j] + 1) / weights[j]))
         given[job] += 1
         yield job
 
