@@ -29,10 +29,16 @@ class Stop:
     number: int | None = None
     """Of the signal."""
 
-    def __call__(self, number: int, frame: object) -> NoReturn:
-        """Stop what the main thread does."""
+    def __call__(self, number: int, frame: object) -> None:
+        """Stop what the main thread does, once no machine code is being made or loaded.
+
+        An exception in a callback of the compiler is ignored, or crashes the process.
+        """
         self.number = number
-        raise KeyboardInterrupt
+        if _is_compiling():
+            _send_again(number)
+        else:
+            raise KeyboardInterrupt
 
 
 @contextmanager
@@ -46,9 +52,7 @@ def stoppable() -> Iterator[Stop]:
         if stop.number is None or ignored.exc_type is not KeyboardInterrupt:
             hook(ignored)
             return
-        later = threading.Timer(_AGAIN_S, _thread.interrupt_main, (stop.number,))
-        later.daemon = True
-        later.start()
+        _send_again(stop.number)
 
     sys.unraisablehook = sent_again
     try:
@@ -57,6 +61,18 @@ def stoppable() -> Iterator[Stop]:
         sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _is_compiling() -> bool:
+    """True while numba compiles a function or loads one that was compiled before."""
+    module = sys.modules.get("numba.core.compiler_lock")
+    return module is not None and module.global_compiler_lock.is_locked()
+
+
+def _send_again(number: int) -> None:
+    later = threading.Timer(_AGAIN_S, _thread.interrupt_main, (number,))
+    later.daemon = True
+    later.start()
 
 
 def stop_text(number: int) -> str:

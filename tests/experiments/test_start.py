@@ -11,8 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
+from numba.core.compiler_lock import global_compiler_lock
 
 from experiments.cli import main
+from experiments.signals import stoppable
 
 ROOT = Path(__file__).parents[2]
 START_S = 120.0
@@ -103,6 +105,19 @@ def test_a_signal_where_nothing_can_be_raised_is_answered_a_moment_later(
         main()
     assert ended.value.code == 128 + signal.SIGTERM
     assert capsys.readouterr().err == LINES[signal.SIGTERM]
+
+
+def test_a_signal_while_machine_code_is_made_waits_for_its_end() -> None:
+    """Raised in a callback of the compiler, the exception has crashed the process."""
+    is_made = False
+    with stoppable() as stop, pytest.raises(KeyboardInterrupt):
+        with global_compiler_lock:
+            signal.raise_signal(signal.SIGTERM)
+            time.sleep(0.2)
+            is_made = True
+        time.sleep(START_S)
+    assert is_made
+    assert stop.number == signal.SIGTERM
 
 
 def test_a_full_disk_behind_the_standard_output_is_one_line() -> None:
