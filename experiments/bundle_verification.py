@@ -73,7 +73,7 @@ class BundleReport:
     manifest_sha256: str
     """Hash of the manifest, which fixes all other files."""
     prediction: Prediction | None
-    """Predicted test error; None if it was not asked for."""
+    """Predicted test error; None if it was not requested."""
 
 
 def verify_bundle(

@@ -100,7 +100,7 @@ def build_bundle(directory: Path, request: ExportRequest, command: str) -> ChipE
 def _built(
     directory: Path, request: ExportRequest, command: str
 ) -> tuple[ChipExport, ChannelMap | None]:
-    """The settings, and the channel map that was asked for."""
+    """The settings, and the channel map that the user named."""
     mapped = load_mapped(directory)
     calibration, hardware = None, mapped.hardware
     if request.calibration is not None:

@@ -147,7 +147,7 @@ def _drop_parts(directory: Path) -> None:
 
 
 def clean(directory: Path) -> None:
-    """Remove what killed writers left in a directory of our own.
+    """Remove temporary files that killed processes left in an output directory.
 
     Raises:
         FileExistsError: if there is a link in it, at any depth.

@@ -1,4 +1,4 @@
-"""Files of users: read within bounds, written whole and in nobody's place.
+"""Files read with a size limit, and written whole without replacing other files.
 
 Files and folders appear under their names only when complete. Everything is written under a random
 name beside its target first. That name is created anew, so that no link is followed, and is held by
@@ -124,7 +124,7 @@ def write_new(path: Path, data: bytes) -> None:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file of our own; readers see the old or the new content, never a part.
+    """Write or replace a file of this program; readers see old or new content, never a part.
 
     Raises:
         FileExistsError: if ``path`` is a link.

@@ -32,7 +32,7 @@ LOG_LENGTH = 1000
 """What dask remembers unless ``distributed.admin.low-level-log-length`` says otherwise."""
 _LOG_LENGTH = "distributed.admin.low-level-log-length"
 _HOST, _PAGES = "tls://127.0.0.1:0", "127.0.0.1:0"
-"""Of the servers, and of their pages, which nobody looks at."""
+"""Addresses of the servers and of their HTTP pages: free ports of this machine."""
 _LIGHT = {
     "distributed.worker.profile.enabled": False,
     "distributed.worker.use-file-locking": False,

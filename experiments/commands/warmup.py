@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 _PATIENCE_S = 1.0
-"""Compilation that nobody notices."""
+"""[s] of compiling before a command says that it compiles."""
 
 
 def warmup() -> None:
@@ -17,7 +17,7 @@ def warmup() -> None:
 
     start = time.perf_counter()
     for name in warm_up():
-        console.print(f"compiling what {name} need ...")
+        console.print(f"compiling kernels for {name} ...")
     console.print(f"kernels are compiled and kept on disk ({time.perf_counter() - start:.0f} s)")
 
 

@@ -22,7 +22,7 @@ _SETTINGS = {
     # past messages of every connection.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.low-level-log-length": 10,
-    # Nobody looks at the pages of a scheduler and of workers that live as long as a command.
+    # HTTP pages are of no use for a scheduler and workers that live as long as a command.
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }

@@ -139,7 +139,7 @@ def _heater_settings(request: LayerRequest, grid: LayerGrid) -> HeaterSettings:
 
 
 def heater_settings(request: LayerRequest, grid: LayerGrid, phase: Floats) -> HeaterSettings:
-    """Heater phases for target phases, the nearest ones where those are out of reach.
+    """Heater phases for target phases, or the nearest that the drive can give.
 
     Args:
         request: rules; of its program only the layouts are used.

@@ -43,7 +43,7 @@ class Shortfall:
     """Phases that no allowed drive gives, of one or several layers."""
 
     num_missed: int
-    """Shifters out of reach."""
+    """Shifters whose phase no allowed drive gives."""
     num_shifters: int
     """All shifters that were looked at."""
     largest_rad: float

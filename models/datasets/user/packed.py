@@ -15,7 +15,7 @@ from models.datasets.load import DatasetError
 MIN_UNPACKED = 1 << 26
 """Bytes that any packed file may hold."""
 MAX_RATIO = 50
-"""Bytes that a larger file may hold for each of its own; tables of crystals reach 20."""
+"""Unpacked over packed size of a larger file, at most; tables of crystals reach 20."""
 
 
 class _Bounded(io.RawIOBase):
