@@ -15,8 +15,8 @@ from torch import Tensor
 from experiments.prediction_table import Column, PredictionRow, PredictionTable
 from models.checkpoint import CONFIG_FILE, WEIGHTS_FILE, checkpoint_bytes
 from models.crystal import CrystalError
+from models.crystal.found import reason_of
 from models.datasets.user import NamedCrystal, Skipped
-from models.datasets.user.skipped import reason_of
 from models.graph import CrystalGraph, SymmetryWarning
 from models.model import CrystalModel, PredictionError
 
@@ -187,7 +187,7 @@ def _graph(
             graph = model.graph(structure.crystal)
         except (ValueError, ArithmeticError, MemoryError) as error:
             return Skipped(structure.source, reason_of(error))
-    hints = [structure.note, *(str(warning.message) for warning in caught)]
+    hints = [*structure.crystal.notes, *(str(warning.message) for warning in caught)]
     notes.extend(f"{structure.source}: {hint}" for hint in hints if hint)
     return graph
 

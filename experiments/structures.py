@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from models.crystal import Crystal, CrystalError
+from models.crystal.read import DEFAULTS, is_structure_file
+from models.crystal.sites import ReadOptions
 from models.datasets.user import NamedCrystal, Skipped, read_structure_file
-from models.datasets.user.structure_files import is_structure_file
 
 
 def expand(paths: Sequence[Path]) -> list[Path]:
@@ -29,16 +30,16 @@ def expand(paths: Sequence[Path]) -> list[Path]:
 
 
 def iter_structures(
-    files: Sequence[Path], max_atomic_number: int | None = None
+    files: Sequence[Path], options: ReadOptions = DEFAULTS
 ) -> Iterator[NamedCrystal | Skipped]:
     """The structures of all files in order; those that cannot be used with the reason.
 
     Args:
         files: from ``expand``.
-        max_atomic_number: highest atomic number that the model knows; None for the shipped table.
+        options: what to do with files that are not plain.
     """
     for path in files:
-        yield from read_structure_file(path, max_atomic_number)
+        yield from read_structure_file(path, options)
 
 
 def read_crystals(paths: Sequence[Path]) -> list[Crystal]:

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.crystal import Crystal, CrystalError
+from models.crystal.json_files import read_json
 from models.datasets import Dataset, DatasetError
-from models.datasets.user.json_files import read_json
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from models.batch import GraphBatch, collate
 from models.crystal import Crystal, CrystalError
+from models.crystal.check import check_usable
 from models.graph import CrystalGraph, GraphSettings
 from models.labels import Label
 from models.network import SPFrameNetwork
 from models.network_graph import network_graph
-from models.usable import check_usable
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure

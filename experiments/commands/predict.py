@@ -91,8 +91,10 @@ def _predict(paths: list[Path], predictor: Predictor, is_strict: bool) -> Predic
     from experiments.console import progress
     from experiments.prediction import max_atomic_number, predict_structures
     from experiments.structures import iter_structures
+    from models.crystal.sites import ReadOptions
 
-    structures = iter_structures(paths, max_atomic_number(predictor.model))
+    options = ReadOptions(max_atomic_number=max_atomic_number(predictor.model))
+    structures = iter_structures(paths, options)
     seen = itertools.count(1)
     with progress("structures", len(paths)) as advance:
         return predict_structures(

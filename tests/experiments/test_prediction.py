@@ -32,7 +32,8 @@ from experiments.structures import expand, iter_structures, read_crystals
 from models import CrystalModel, load_dataset
 from models.checkpoint import checkpoint_bytes
 from models.crystal import CrystalError
-from models.datasets.user import NamedCrystal, Skipped, structure_files
+from models.crystal import read as structure_files
+from models.datasets.user import NamedCrystal, Skipped
 from photonic import Chip
 from tests.models.user_files import rutile, salt, write_json
 from tests.tolerances import INVARIANCE_F32

@@ -96,7 +96,7 @@ def test_vacancies_are_refused() -> None:
 
 def test_dummy_species_are_refused() -> None:
     structure = Structure(Lattice.cubic(4.2), [DummySpecies("X")], [[0, 0, 0]])
-    with pytest.raises(CrystalError, match="must hold an element"):
+    with pytest.raises(CrystalError, match="holds no element"):
         Crystal.from_structure(structure)
 
 

@@ -14,9 +14,9 @@ import pytest
 from pymatgen.io.cif import CifWriter
 
 from models.crystal import Crystal, CrystalError
+from models.crystal import read as reader
+from models.crystal.text_formats import structures_of_cif
 from models.datasets.user import NamedCrystal, Skipped, check_usable, read_structure_file
-from models.datasets.user import structure_files as reader
-from models.datasets.user.text_formats import structures_of_cif
 from models.graph import GraphSettings, build_graph
 from models.printable import MAX_LINE, one_line, printable
 from tests.models.user_files import rutile

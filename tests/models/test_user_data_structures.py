@@ -14,6 +14,9 @@ from pymatgen.core import DummySpecies, Lattice, Structure
 from pymatgen.io.cif import CifWriter
 
 from models.crystal import Crystal, CrystalError
+from models.crystal.json_files import iter_json
+from models.crystal.json_records import crystal_of_record
+from models.crystal.text_formats import NO_SYMMETRY_NOTE
 from models.datasets.user import (
     MAX_NEIGHBOUR_DISTANCE,
     MAX_SITES,
@@ -22,9 +25,6 @@ from models.datasets.user import (
     check_usable,
     read_structure_file,
 )
-from models.datasets.user.json_files import iter_json
-from models.datasets.user.structure_records import crystal_of_record
-from models.datasets.user.text_formats import NO_SYMMETRY_NOTE
 from tests.models.user_files import rutile, salt, write_json
 from tests.tolerances import FILE_DECIMALS, STRUCTURE_EPS
 
@@ -68,7 +68,7 @@ def test_formats_by_name_or_content(tmp_path: Path, name: str) -> None:
     path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
     found = only(path)
     assert isinstance(found, NamedCrystal), found
-    assert found.source == str(path) and found.note == ""
+    assert found.source == str(path) and found.crystal.notes == ()
     assert sorted(found.crystal.numbers) == sorted(RUTILE.numbers)
     assert abs(found.crystal.volume - RUTILE.volume) < FILE_DECIMALS * RUTILE.volume
 
@@ -109,7 +109,7 @@ def test_cif_without_symmetry_gets_a_note(tmp_path: Path) -> None:
     path.write_text("\n".join(bare).replace("loop_\nloop_", "loop_"))
     found = only(path)
     assert isinstance(found, NamedCrystal), found
-    assert found.note == NO_SYMMETRY_NOTE
+    assert " ".join(found.crystal.notes) == NO_SYMMETRY_NOTE
 
 
 def test_poscar_without_elements_is_refused(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.crystal import Crystal, CrystalError
+from models.crystal.check import check_usable
+from models.crystal.found import Skipped
+from models.crystal.json_records import crystal_of_record
 from models.datasets.folds import fold_of
 from models.datasets.load import Dataset, DatasetError, Split
-from models.datasets.user.skipped import Skipped
-from models.datasets.user.structure_records import crystal_of_record
-from models.usable import check_usable
 
 UNIT_NOT_STATED = "unit not stated"
 _MISSING = {"", "na", "nan", "none", "null"}

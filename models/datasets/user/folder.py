@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from models.crystal.found import Skipped
+from models.crystal.read import is_structure_file, read_structure_file
 from models.datasets.load import DatasetError
 from models.datasets.user.dataset import (
     UNIT_NOT_STATED,
@@ -16,8 +18,6 @@ from models.datasets.user.dataset import (
     UserDataset,
     parse_label,
 )
-from models.datasets.user.skipped import Skipped
-from models.datasets.user.structure_files import is_structure_file, read_structure_file
 from models.files import read_regular
 
 PROPERTY_FILE = "id_prop.csv"

@@ -7,9 +7,9 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from models.crystal.json_files import iter_json
 from models.datasets.load import DatasetError, Split
 from models.datasets.user.dataset import Gathering, LabelInfo, UserDataset, parse_label
-from models.datasets.user.json_files import iter_json
 from models.datasets.user.splits import (
     PublishedSplit,
     SplitRule,

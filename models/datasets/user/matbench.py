@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models.crystal.json_files import read_json
 from models.datasets.load import DatasetError
 from models.datasets.user.dataset import Gathering, LabelInfo, UserDataset
-from models.datasets.user.json_files import read_json
 from models.datasets.user.splits import SplitRule, matbench_splits
 
 

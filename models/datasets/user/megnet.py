@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from models.crystal.json_files import iter_json
 from models.datasets.load import DatasetError, Split
 from models.datasets.user.dataset import Gathering, LabelInfo, UserDataset, parse_label
-from models.datasets.user.json_files import iter_json
 from models.datasets.user.splits import PublishedSplit, SplitRule, published_split
 
 _ALIASES = {"e_form": "formation_energy_per_atom", "gap pbe": "band_gap"}

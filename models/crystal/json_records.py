@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.crystal import Crystal, CrystalError
-from models.datasets.user.text_formats import structures_of_cif
-from models.usable import check_number_of_sites
+from models.crystal.check import check_number_of_sites
+from models.crystal.text_formats import structures_of_cif
 
 ID_FIELDS = ("id", "jid", "material_id", "task_id", "entry_id", "name")
 """Where the records of the usual collections keep their id."""

@@ -12,13 +12,13 @@ from typing import IO, Any
 
 import numpy as np
 
-from models.crystal import Crystal, CrystalError
+from models.crystal.check import check_number_of_sites
+from models.crystal.crystal import NOT_PERIODIC, Crystal, CrystalError
+from models.crystal.found import reason_of
+from models.crystal.json_files import refuse_pickle
+from models.crystal.json_records import crystal_of_positions
 from models.datasets.load import DatasetError
-from models.datasets.user.json_files import refuse_pickle
-from models.datasets.user.skipped import reason_of
-from models.datasets.user.structure_records import crystal_of_positions
 from models.files import open_regular
-from models.usable import check_number_of_sites
 
 ASE_FORMATS = {
     ".xyz": "extxyz",
@@ -94,6 +94,6 @@ def crystal_of_frame(atoms: Any) -> Crystal:
         CrystalError: if it is not periodic in three directions, or is no crystal otherwise.
     """
     if not np.all(atoms.pbc):
-        raise CrystalError("not periodic in three directions")
+        raise CrystalError(NOT_PERIODIC)
     cell, positions = np.asarray(atoms.cell), np.asarray(atoms.positions)
     return crystal_of_positions(atoms.numbers, cell, positions)

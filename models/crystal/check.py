@@ -8,7 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from models.crystal import Crystal, CrystalError
+from models.crystal.crystal import Crystal, CrystalError
+from models.crystal.species import symbol_of
 from models.elements import element_table
 from models.graph import check_distances, neighbours_within
 
@@ -59,7 +60,7 @@ def _check_elements(numbers: NDArray[np.int64], max_atomic_number: int) -> None:
     if unknown.size:
         site = int(unknown[0])
         raise CrystalError(
-            f"site {site} ({_symbol(numbers[site])}, Z = {numbers[site]}): no features for "
+            f"site {site} ({symbol_of(numbers[site])}, Z = {numbers[site]}): no features for "
             f"elements beyond Z = {max_atomic_number}"
         )
 
@@ -85,12 +86,6 @@ def _check_neighbours(crystal: Crystal) -> None:
             return
     site = int(lonely[0])
     raise CrystalError(
-        f"site {site} ({_symbol(crystal.numbers[site])}) has no neighbour within "
+        f"site {site} ({symbol_of(crystal.numbers[site])}) has no neighbour within "
         f"{MAX_NEIGHBOUR_DISTANCE:g} Angstrom: an isolated atom is no crystal"
     )
-
-
-def _symbol(number: int) -> str:
-    from pymatgen.core import Element
-
-    return Element.from_Z(int(number)).symbol

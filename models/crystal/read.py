@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from models.crystal import Crystal, CrystalError
+from models.crystal.ase_formats import ASE_FORMATS, crystal_of_frame, frames_of_ase
+from models.crystal.check import check_usable
+from models.crystal.found import NamedCrystal, Skipped, reason_of
+from models.crystal.json_files import iter_json, refuse_pickle
+from models.crystal.json_records import crystal_of_record, id_of_record
+from models.crystal.packed import unpacked
+from models.crystal.sites import ReadOptions
+from models.crystal.text_formats import crystal_of_poscar, structures_of_cif
 from models.datasets.load import DatasetError
-from models.datasets.user.ase_formats import ASE_FORMATS, crystal_of_frame, frames_of_ase
-from models.datasets.user.json_files import iter_json, refuse_pickle
-from models.datasets.user.packed import unpacked
-from models.datasets.user.skipped import Skipped, reason_of
-from models.datasets.user.structure_records import crystal_of_record, id_of_record
-from models.datasets.user.text_formats import crystal_of_poscar, structures_of_cif
 from models.files import open_regular
-from models.printable import printable
-from models.usable import check_usable
 
 _CIF = {".cif", ".mcif"}
 _POSCAR = {".vasp", ".poscar", ".contcar"}
@@ -26,26 +26,9 @@ STRUCTURE_SUFFIXES = _CIF | _POSCAR | _JSON | ASE_FORMATS.keys()
 """Last part of the names that are structures, after a ``.gz``; POSCAR and CONTCAR come on top."""
 MAX_TEXT = 10_000_000
 """Bytes of a CIF or POSCAR, unpacked."""
+DEFAULTS = ReadOptions()
 MAX_SKIPPED = 100_000
 """Structures of one file that cannot be used, before the rest is left."""
-
-
-@dataclass(frozen=True, eq=False)
-class NamedCrystal:
-    """A crystal and where it comes from.
-
-    Attributes:
-        source: the file, or ``file#id`` if the file holds several; printable.
-        crystal: usable, as ``check_usable`` has it.
-        note: one line that the user should know, mostly empty.
-    """
-
-    source: str
-    crystal: Crystal
-    note: str = ""
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "source", printable(self.source))
 
 
 def is_structure_file(path: Path) -> bool:
@@ -58,7 +41,7 @@ def is_structure_file(path: Path) -> bool:
 
 
 def read_structure_file(
-    path: Path, max_atomic_number: int | None = None
+    path: Path, options: ReadOptions = DEFAULTS
 ) -> Iterator[NamedCrystal | Skipped]:
     """The structures of a file in order; those that cannot be used with the reason.
 
@@ -66,16 +49,17 @@ def read_structure_file(
 
     Args:
         path: CIF, POSCAR, JSON (one or a list), or a format that ASE reads.
-        max_atomic_number: highest atomic number that the model knows; None for the shipped table.
+        options: what to do with files that are not plain.
     """
     num_found = num_skipped = 0
     try:
-        for name, get in _structures(path):
+        for name, get in _structures(path, options):
             num_found += 1
             source = str(path) if name is None else f"{path}#{name}"
             try:
-                crystal, note = get()
-                check_usable(crystal, max_atomic_number)
+                crystal, *others = get()
+                for usable in (crystal, *others):
+                    check_usable(usable, options.max_atomic_number)
             except Exception as error:
                 num_skipped += 1
                 yield Skipped(source, _reason(path, error))
@@ -84,7 +68,7 @@ def read_structure_file(
                         f"{MAX_SKIPPED:,} structures cannot be used; the rest was not read"
                     ) from None
             else:
-                yield NamedCrystal(source, crystal, note)
+                yield NamedCrystal(source, crystal, tuple(others))
     except Exception as error:
         yield Skipped(str(path), _reason(path, error))
     else:
@@ -103,17 +87,17 @@ def _reason(path: Path, error: Exception) -> str:
     return f"not a readable structure ({reason_of(error)})"
 
 
-_Getter = Callable[[], tuple[Crystal, str]]
+_Getter = Callable[[], tuple[Crystal, ...]]
 
 
-def _structures(path: Path) -> Iterator[tuple[str | None, _Getter]]:
+def _structures(path: Path, options: ReadOptions) -> Iterator[tuple[str | None, _Getter]]:
     """Name (None if alone) of each structure and what decodes it."""
     suffix = Path(path.name.removesuffix(".gz")).suffix.lower()
     if suffix in _JSON:
         yield from _of_json(path)
     elif suffix in ASE_FORMATS:
         for number, frame in enumerate(frames_of_ase(path, suffix)):
-            yield str(number), lambda frame=frame: (crystal_of_frame(frame), "")
+            yield str(number), lambda frame=frame: (crystal_of_frame(frame),)
     else:
         yield from _of_text(path, suffix)
 
@@ -122,7 +106,7 @@ def _of_json(path: Path) -> Iterator[tuple[str | None, _Getter]]:
     records = iter_json(path)
     for number, (record, is_alone) in enumerate(_look_ahead(records)):
         name = None if is_alone else id_of_record(record) or str(number)
-        yield name, lambda record=record: (crystal_of_record(record), "")
+        yield name, lambda record=record: (crystal_of_record(record),)
 
 
 def _look_ahead(records: Iterator[object]) -> Iterator[tuple[object, bool]]:
@@ -154,6 +138,13 @@ def _of_text(path: Path, suffix: str) -> Iterator[tuple[str | None, _Getter]]:
         structures, note = structures_of_cif(text)
         for number, structure in enumerate(structures):
             name = None if len(structures) == 1 else str(number)
-            yield name, lambda structure=structure: (Crystal.from_structure(structure), note)
+            yield (
+                name,
+                lambda structure=structure: (
+                    dataclasses.replace(
+                        Crystal.from_structure(structure), notes=(note,) if note else ()
+                    ),
+                ),
+            )
     else:
-        yield None, lambda: (crystal_of_poscar(text), "")
+        yield None, lambda: (crystal_of_poscar(text),)

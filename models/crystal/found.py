@@ -1,10 +1,29 @@
-"""What a batch left out, and why."""
+"""What a reader found: crystals named by where they come from, and what it skipped and why."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from models.crystal.crystal import Crystal
 from models.printable import one_line, printable
+
+
+@dataclass(frozen=True, eq=False)
+class NamedCrystal:
+    """A crystal and where it comes from.
+
+    Attributes:
+        source: the file, or ``file#id`` if the file holds several; printable.
+        crystal: usable, as ``check_usable`` has it; its notes say how it was read.
+        others: further orderings of a disordered structure; predictions are the mean of all.
+    """
+
+    source: str
+    crystal: Crystal
+    others: tuple[Crystal, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", printable(self.source))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from pymatgen.core import Structure
+    from pymatgen.core import PeriodicSite, Structure
 
 MAX_ATOMIC_NUMBER = 118
 MAX_LENGTH = 1e6
@@ -27,6 +27,10 @@ MIN_DISTANCE = 0.5
 """[Angstrom] of atoms; the closest pair in the shipped data is 0.75 Angstrom apart."""
 MIN_VOLUME = MIN_DISTANCE**3 / np.sqrt(2)
 """[Angstrom^3] per site in the closest packing of atoms at that distance."""
+
+ROUNDED_OCCUPANCY = 1e-3
+"""Deviation of an occupancy from one, or from zero, that is rounding."""
+NOT_PERIODIC = "not periodic in three directions: slabs, chains and molecules are no crystals"
 
 
 class CrystalError(ValueError):
@@ -41,6 +45,7 @@ class Crystal:
         numbers: (S,) atomic numbers of the sites, 1 to 118.
         lattice: (3, 3) [Angstrom] lattice vectors as rows.
         frac_coords: (S, 3) fractional coordinates, any image.
+        notes: what the user should know about how the structure was read, one line each.
 
     Raises:
         CrystalError: for wrong shapes, numbers that are not finite or too large, unknown elements
@@ -50,6 +55,7 @@ class Crystal:
     numbers: NDArray[np.int64]
     lattice: NDArray[np.float64]
     frac_coords: NDArray[np.float64]
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         # Own arrays of one kind, whatever the given ones share or allow: compiled functions, which
@@ -113,21 +119,14 @@ class Crystal:
         """The crystal of a pymatgen structure.
 
         Raises:
-            CrystalError: if it is no structure, a site is partly occupied or holds no element.
+            CrystalError: if it is no structure, it is not periodic in three directions, a site is
+                partly occupied or holds no element.
         """
         if not hasattr(structure, "lattice") or not hasattr(structure, "frac_coords"):
             raise CrystalError(f"a periodic structure is needed, got {type(structure).__name__}")
-        for index, site in enumerate(structure):
-            if not site.is_ordered:
-                raise CrystalError(
-                    f"site {index} ({site.species_string}) is partly occupied; "
-                    "order the structure first"
-                )
-        from pymatgen.core import DummySpecies
-
-        if any(isinstance(site.specie, DummySpecies) for site in structure):
-            raise CrystalError("every site must hold an element (found a dummy species)")
-        numbers = np.array([site.specie.Z for site in structure])
+        if not all(structure.lattice.pbc):
+            raise CrystalError(NOT_PERIODIC)
+        numbers = np.array([_number_of_site(i, site) for i, site in enumerate(structure)])
         return cls(numbers, structure.lattice.matrix, structure.frac_coords)
 
     def to_structure(self) -> Structure:
@@ -135,6 +134,20 @@ class Crystal:
         from pymatgen.core import Structure
 
         return Structure(self.lattice, self.numbers.tolist(), self.frac_coords)
+
+
+def _number_of_site(index: int, site: PeriodicSite) -> int:
+    """Atomic number of a site that one element fills, in whatever states of oxidation."""
+    from pymatgen.core import DummySpecies
+
+    if any(isinstance(specie, DummySpecies) for specie in site.species):
+        raise CrystalError(f"site {index} ({site.species_string}) holds no element")
+    numbers = {specie.Z for specie in site.species}
+    if len(numbers) != 1 or abs(site.species.num_atoms - 1) > ROUNDED_OCCUPANCY:
+        raise CrystalError(
+            f"site {index} ({site.species_string}) is partly occupied; order the structure first"
+        )
+    return numbers.pop()
 
 
 def _number_array(name: str, values: object) -> NDArray[np.float64] | NDArray[np.int64]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from models.crystal import Crystal, CrystalError
-from models.datasets.user.skipped import reason_of
-from models.usable import MAX_SITES, check_number_of_sites
+from models.crystal.check import MAX_SITES, check_number_of_sites
+from models.crystal.found import reason_of
 
 if TYPE_CHECKING:
     from pymatgen.core import Structure

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+from models.crystal.found import reason_of
+from models.crystal.packed import unpacked
 from models.datasets.load import DatasetError
-from models.datasets.user.packed import unpacked
-from models.datasets.user.skipped import reason_of
 from models.files import open_regular
 
 MAX_BYTES = 8_000_000_000

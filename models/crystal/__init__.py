@@ -1,0 +1,11 @@
+"""Crystals: the structure as the user gives it, and the readers of structure files."""
+
+from models.crystal.crystal import (
+    MAX_ATOMIC_NUMBER,
+    MIN_DISTANCE,
+    Crystal,
+    CrystalError,
+    check_room,
+)
+
+__all__ = ["MAX_ATOMIC_NUMBER", "MIN_DISTANCE", "Crystal", "CrystalError", "check_room"]
