@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,12 +9,13 @@ from pathlib import Path
 from models.crystal import Crystal, CrystalError
 from models.crystal.ase_formats import ASE_FORMATS, crystal_of_frame, frames_of_ase
 from models.crystal.check import check_usable
+from models.crystal.cif import cif_structures
 from models.crystal.found import NamedCrystal, Skipped, reason_of
 from models.crystal.json_files import iter_json, refuse_pickle
 from models.crystal.json_records import crystal_of_record, id_of_record
 from models.crystal.packed import unpacked
 from models.crystal.sites import ReadOptions
-from models.crystal.text_formats import crystal_of_poscar, structures_of_cif
+from models.crystal.text_formats import crystal_of_poscar
 from models.datasets.load import DatasetError
 from models.files import open_regular
 
@@ -99,7 +99,7 @@ def _structures(path: Path, options: ReadOptions) -> Iterator[tuple[str | None, 
         for number, frame in enumerate(frames_of_ase(path, suffix)):
             yield str(number), lambda frame=frame: (crystal_of_frame(frame),)
     else:
-        yield from _of_text(path, suffix)
+        yield from _of_text(path, suffix, options)
 
 
 def _of_json(path: Path) -> Iterator[tuple[str | None, _Getter]]:
@@ -122,7 +122,7 @@ def _look_ahead(records: Iterator[object]) -> Iterator[tuple[object, bool]]:
             yield record, False
 
 
-def _of_text(path: Path, suffix: str) -> Iterator[tuple[str | None, _Getter]]:
+def _of_text(path: Path, suffix: str, options: ReadOptions) -> Iterator[tuple[str | None, _Getter]]:
     with open_regular(path) as file:
         refuse_pickle(path, file.peek(2))
         with unpacked(file) as stream:
@@ -135,16 +135,6 @@ def _of_text(path: Path, suffix: str) -> Iterator[tuple[str | None, _Getter]]:
     if not text.strip():
         raise CrystalError("not a readable structure (empty file)")
     if suffix in _CIF or (suffix not in _POSCAR and "_cell_length_a" in text):
-        structures, note = structures_of_cif(text)
-        for number, structure in enumerate(structures):
-            name = None if len(structures) == 1 else str(number)
-            yield (
-                name,
-                lambda structure=structure: (
-                    dataclasses.replace(
-                        Crystal.from_structure(structure), notes=(note,) if note else ()
-                    ),
-                ),
-            )
+        yield from cif_structures(text, options)
     else:
         yield None, lambda: (crystal_of_poscar(text),)

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from models.crystal.check import MAX_SITES, check_number_of_sites
 from models.crystal.crystal import ROUNDED_OCCUPANCY, Crystal, CrystalError
 from models.crystal.disorder import MixedSite, orderings
-from models.crystal.species import symbol_of
 
 # R listed rows, O operations, N sites of the cell
 
@@ -137,7 +136,23 @@ def crystals_of_rows(
         CrystalError: for too many sites, two atoms on one site, an occupancy beyond one, repairs
             or disorder that are not wanted.
     """
-    orbits = orbits_of_rows(rows, notes, operations)
+    return crystals_of_orbits(orbits_of_rows(rows, notes, operations), rows, options, notes)
+
+
+def crystals_of_orbits(
+    orbits: Sequence[Orbit], rows: AtomRows, options: ReadOptions, notes: Notes
+) -> tuple[Crystal, ...]:
+    """The crystal of sites with all their images, or its orderings.
+
+    Args:
+        orbits: from ``orbits_of_rows``.
+        rows: names and lattice are used.
+        options: what to do with disorder.
+        notes: that the crystal keeps.
+
+    Raises:
+        CrystalError: if a site is partly occupied and no ordering is wanted.
+    """
     sites = [
         MixedSite(position, orbit.occupants, rows.names[orbit.rows[0]])
         for orbit in orbits
@@ -150,7 +165,7 @@ def crystals_of_rows(
     if options.disorder == "refuse":
         mixed = next(site for site in sites if site.number is None)
         raise CrystalError(
-            f"{mixed.name} ({mixed.text}) is partly occupied; order the structure first, or use "
+            f"{mixed.name} is partly occupied ({mixed.text}); order the structure first, or use "
             "--disorder order or average"
         )
     return orderings(sites, rows.lattice, tuple(notes.lines), only_one=options.disorder == "order")
@@ -187,11 +202,11 @@ def orbits_of_rows(rows: AtomRows, notes: Notes, operations: Operations) -> list
         coords, move = _images(position, operations, rows.lattice)
         if move > SILENT_MOVE:
             moved.append((move, row))
-        check_number_of_sites(len(taken) + len(coords))
+        if len(taken) + len(coords) > MAX_SITES:
+            raise CrystalError(f"more than {MAX_SITES:,} sites in the cell by symmetry")
         orbits.append(Orbit([row], {int(rows.numbers[row]): float(rows.occupancies[row])}, coords))
         taken = np.concatenate([taken, coords])
         owner = np.concatenate([owner, np.full(len(coords), len(orbits) - 1)])
-    _check_sums(orbits, rows)
     if repeated:
         row, first = repeated[0]
         notes.repair(
@@ -234,30 +249,22 @@ def _joins(rows: AtomRows, row: int, orbit: Orbit) -> bool:
     first = orbit.rows[0]
     is_written_alike = np.abs(rows.frac_coords[row] - rows.frac_coords[first]).max() < 1e-9
     present = orbit.occupants.get(number)
-    if present is not None and not (
-        is_written_alike and present + occupancy < 1 + ROUNDED_OCCUPANCY
-    ):
+    if present is not None and not is_written_alike:
         if abs(present - occupancy) > ROUNDED_OCCUPANCY:
             raise CrystalError(
                 f"{rows.names[row]} and {rows.names[first]} are one site with different "
                 f"occupancies ({occupancy:g} and {present:g})"
             )
         return False
-    if sum(orbit.occupants.values()) + occupancy > 1 + ROUNDED_OCCUPANCY:
+    total = sum(orbit.occupants.values()) + occupancy
+    if total > 1 + ROUNDED_OCCUPANCY:
         raise CrystalError(
-            f"{rows.names[row]} ({symbol_of(number)}) lies on {rows.names[first]}: one site with "
-            f"occupancies of {sum(orbit.occupants.values()) + occupancy:g} in total"
+            f"{rows.names[row]} and {rows.names[first]} lie on one site, with occupancies of "
+            f"{total:g} in total"
         )
     orbit.occupants[number] = orbit.occupants.get(number, 0.0) + occupancy
     orbit.rows.append(row)
     return True
-
-
-def _check_sums(orbits: list[Orbit], rows: AtomRows) -> None:
-    for orbit in orbits:
-        total = sum(orbit.occupants.values())
-        if total > 1 + ROUNDED_OCCUPANCY:
-            raise CrystalError(f"{rows.names[orbit.rows[0]]}: occupancies of {total:g} in total")
 
 
 def _images(
@@ -280,15 +287,28 @@ def _images(
         position = position + step
         if np.abs(step).max() < 1e-14:
             break
+    move = float(np.linalg.norm((position - start) @ lattice))
     images = (rotations @ position + translations) % 1.0
+    num_stay = int(stays.sum())
+    if num_stay == 1:
+        return images, move
+    # Images that coincide do so to rounding; the shift keeps usual decimals away from the edges.
+    cells = np.floor(images * 1e6 + 0.38196601) % 1_000_000
+    _, distinct = np.unique(cells, axis=0, return_index=True)
+    if len(distinct) * num_stay != len(rotations):
+        distinct = _distinct(images, lattice)
+    if len(distinct) * num_stay != len(rotations):
+        raise CrystalError("images of a site by symmetry run into each other; list all sites (P1)")
+    return images[np.sort(distinct)], move
+
+
+def _distinct(images: NDArray[np.float64], lattice: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Indices of images that are no repeats of those before."""
     distinct = [0]
     for index in range(1, len(images)):
-        near = _distances(images[distinct] - images[index], lattice) < SAME_SITE
-        if not near.any():
+        if not (_distances(images[distinct] - images[index], lattice) < SAME_SITE).any():
             distinct.append(index)
-    if len(distinct) * int(stays.sum()) != len(rotations):
-        raise CrystalError("images of a site by symmetry run into each other; list all sites (P1)")
-    return images[distinct], float(np.linalg.norm((position - start) @ lattice))
+    return np.array(distinct)
 
 
 def _distances(offsets: NDArray[np.float64], lattice: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -300,12 +320,17 @@ def _distances(offsets: NDArray[np.float64], lattice: NDArray[np.float64]) -> ND
 
 
 __all__ = [
+    "MAX_IMAGES",
     "MAX_SITES",
+    "SAME_SITE",
     "AtomRows",
     "Disorder",
     "Notes",
     "Operations",
+    "Orbit",
     "ReadOptions",
+    "check_number_of_sites",
+    "crystals_of_orbits",
     "crystals_of_rows",
     "orbits_of_rows",
 ]

@@ -36,10 +36,12 @@ class Species:
     Attributes:
         number: atomic number, 1 to 118.
         note: how the name was read if not literally, mostly empty.
+        is_irregular: the name is none that a standard knows, and was repaired.
     """
 
     number: int
     note: str = ""
+    is_irregular: bool = False
 
     @property
     def symbol(self) -> str:
@@ -64,13 +66,14 @@ def species_of(name: object) -> Species:
     match = _SPECIES.fullmatch(name.strip()) if isinstance(name, str) else None
     if match is not None:
         written, mass, rest = match["symbol"], match["mass"], match["rest"]
-        symbol = written if written in ATOMIC_NUMBERS else written.capitalize()
-        if symbol in _HYDROGEN_ISOTOPES and mass is None:
-            return Species(1, f"{symbol} ({_HYDROGEN_ISOTOPES[symbol]}) read as H")
-        number = ATOMIC_NUMBERS.get(symbol)
+        if written in _HYDROGEN_ISOTOPES and mass is None:
+            return Species(1, f"{written} ({_HYDROGEN_ISOTOPES[written]}) read as H")
+        number = ATOMIC_NUMBERS.get(written) or _of_irregular_case(written)
         if number is not None:
-            is_literal = mass is None and written == symbol and not rest.isdigit()
-            return Species(number, "" if is_literal else f"{name.strip()} read as {symbol}")
+            symbol = symbol_of(number)
+            is_irregular = written != symbol or rest.isdigit()
+            note = f"{name.strip()} read as {symbol}" if is_irregular or mass else ""
+            return Species(number, note, is_irregular)
     raise CrystalError(f"{reprlib.repr(name)} is no element")
 
 
@@ -91,12 +94,20 @@ def species_of_label(label: str) -> Species:
         return Species(ATOMIC_NUMBERS[letters])
     if letters == "D":
         return species_of("D")
-    if letters.isupper() and letters.capitalize() in ATOMIC_NUMBERS:
-        symbol = letters.capitalize()
-    elif letters[:-1] in ATOMIC_NUMBERS and (
-        (letters[-1].isupper() and letters[-1] != "H") or letters == "Ow"
+    number = _of_irregular_case(letters) if letters.isupper() else None
+    if number is None and (
+        letters == "Ow" or (letters[-1:].isupper() and letters[-1:] != "H" and len(letters) > 1)
     ):
-        symbol = letters[:-1]
-    else:
+        number = ATOMIC_NUMBERS.get(letters[:-1])
+    if number is None:
         raise CrystalError(f"the label {reprlib.repr(label)} starts with no element")
-    return Species(ATOMIC_NUMBERS[symbol], f"the label {label.strip()} read as {symbol}")
+    return Species(number, f"labels {letters} read as {symbol_of(number)}", is_irregular=True)
+
+
+def _of_irregular_case(written: str) -> int | None:
+    """Atomic number of a symbol in capitals or small letters; None if it is no element.
+
+    Elements beyond Z = 103 are left out: nobody means them by ``NH`` or ``OG``.
+    """
+    number = ATOMIC_NUMBERS.get(written.capitalize())
+    return number if number is not None and number <= 103 else None

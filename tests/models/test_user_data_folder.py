@@ -58,7 +58,7 @@ def test_unusable_rows_are_skipped_and_listed(folder: Path) -> None:
     assert dataset.ids == ("salt", "zincite", "silicon")
     reasons = {skip.source: skip.reason for skip in dataset.skipped}
     assert reasons["rutile"] == "several files: rutile.cif, rutile.json"
-    assert "alloy.cif: site 0" in reasons["alloy"] and "partly occupied" in reasons["alloy"]
+    assert "alloy.cif: row 1" in reasons["alloy"] and "partly occupied" in reasons["alloy"]
     assert reasons["missing"] == "no structure file (missing.cif, missing.vasp, ...)"
     assert reasons["extra.cif"] == "not in id_prop.csv"
     assert "atom_init.json" not in reasons
