@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from gemmi import cif
 from numpy.typing import NDArray
 
-from models.crystal.cif_atoms import Fields, declared_of, lattice_of, rows_of
+from models.crystal.cif_atoms import Fields, declared_of, is_about_structure, lattice_of, rows_of
 from models.crystal.cif_symmetry import Setting, Symmetry, declared_symmetry
 from models.crystal.composition import Composition
 from models.crystal.crystal import Crystal, CrystalError
@@ -33,6 +33,8 @@ from models.crystal.sites import (
 
 MAX_LINE = 10_000
 """Characters of a line; the standard of CIF has 2,048."""
+MAX_FAULTS = 10
+"""Lines of a block outside atoms, cell and symmetry that may be no CIF."""
 Getter = Callable[[], tuple[Crystal, ...]]
 _HEADER = re.compile(r"(?im)^data_\S*")
 _SIGNS = str.maketrans({"\u2212": "-", "\u2013": "-", "\ufeff": None, "\0": None})
@@ -96,16 +98,56 @@ def _parts(text: str) -> list[tuple[str, tuple[str, int]]]:
 
 
 def _fields_of_part(text: str, first_line: int) -> Fields:
-    try:
-        return Fields(cif.read_string(text, check_level=0).sole_block())
-    except (RuntimeError, ValueError, MemoryError) as error:
-        match = re.match(r"string:(\d+)(?::\d+\(\d+\))?\S*:? ?(.*)", str(error), re.DOTALL)
-        if match is None:
-            raise CrystalError(f"not a readable CIF ({error})") from None
-        number = int(match[1])
-        line = text.splitlines()[number - 1 : number]
-        place = f"line {number + first_line - 1}, {reprlib.repr(''.join(line).strip())}"
-        raise CrystalError(f"not a readable CIF ({place}: {match[2].rstrip('_* ')})") from None
+    """Items of one block; faults in items that say nothing about the structure are left out.
+
+    Raises:
+        CrystalError: naming the line that is no CIF, if it belongs to atoms, cell or symmetry.
+    """
+    lines = text.splitlines()
+    left_out: list[str] = []
+    while True:
+        try:
+            fields = Fields(cif.read_string("\n".join(lines) + "\n", check_level=0).sole_block())
+        except (RuntimeError, ValueError, MemoryError) as error:
+            match = re.match(r"string:(\d+)(?::\d+\(\d+\))?\S*:? ?(.*)", str(error), re.DOTALL)
+            if match is None:
+                raise CrystalError(f"not a readable CIF ({error})") from None
+            number = min(int(match[1]), len(lines)) - 1
+            place = f"line {number + first_line}, {reprlib.repr(lines[number].strip())}"
+            tag = _tag_of_line(lines, number)
+            if not tag or is_about_structure(tag) or len(left_out) == MAX_FAULTS:
+                reason = match[2].rstrip("_* ")
+                raise CrystalError(f"not a readable CIF ({place}: {reason})") from None
+            _leave_out(lines, number)
+            left_out.append(f"{place} ({tag}) is no CIF and was left out")
+        else:
+            fields.notes += left_out
+            return fields
+
+
+def _tag_of_line(lines: Sequence[str], number: int) -> str:
+    """The tag that a line belongs to: its own, of the loop that starts there, or the last above."""
+    if lines[number].strip().lower() == "loop_":
+        tags = [line.strip() for line in lines[number + 1 : number + 2]]
+    else:
+        tags = [line for line in reversed(lines[: number + 1]) if line.startswith("_")]
+    return tags[0].split()[0] if tags and tags[0].startswith("_") else ""
+
+
+def _leave_out(lines: list[str], number: int) -> None:
+    """Turn a line into a comment, or a loop as far as the next item."""
+    is_loop = lines[number].strip().lower() == "loop_"
+    has_values = not is_loop
+    while number < len(lines):
+        words = lines[number].split()
+        first = words[0].lower() if words else ""
+        if has_values and is_loop and first.startswith(("_", "loop_", "data_")):
+            return
+        has_values = has_values or not first.startswith(("_", "loop_"))
+        lines[number] = "#"
+        number += 1
+        if not is_loop:
+            return
 
 
 def _is_no_structure(read: _Reader) -> bool:
@@ -128,6 +170,8 @@ def _crystals_of_block(fields: Fields, options: ReadOptions) -> tuple[Crystal, .
     if fields.faults:
         raise CrystalError(fields.faults[0])
     notes = Notes(options.is_strict)
+    for line in fields.notes:
+        notes.repair(line)
     lattice = lattice_of(fields)
     rows, composition = rows_of(fields, lattice, notes)
     symmetry = declared_symmetry(declared_of(fields), lattice)

@@ -37,17 +37,24 @@ _NUMBERS = ("_space_group_it_number", "_symmetry_int_tables_number")
 _CODE = "_space_group_it_coordinate_system_code"
 
 
+def is_about_structure(tag: str) -> bool:
+    """True for the tags of cell, atoms, symmetry, formula and density."""
+    return _FIELD.match(tag.lower().replace(".", "_")) is not None
+
+
 class Fields:
     """Values of one block by tag: lower case, dots of newer dictionaries as underscores.
 
     Attributes:
         columns: tag to its values, one for a single item, as written, quotes included.
         faults: what is wrong with tags that occur twice.
+        notes: what the reader of the grammar left out.
     """
 
     def __init__(self, block: cif.Block) -> None:
         self.columns: dict[str, list[str]] = {}
         self.faults: list[str] = []
+        self.notes: list[str] = []
         for item in block:
             if item.pair is not None:
                 self._add(item.pair[0], [item.pair[1]])
@@ -57,9 +64,9 @@ class Fields:
                     self._add(tag, values[index :: len(tags)])
 
     def _add(self, tag: str, values: list[str]) -> None:
-        name = tag.lower().replace(".", "_")
-        if not _FIELD.match(name):
+        if not is_about_structure(tag):
             return
+        name = tag.lower().replace(".", "_")
         if name in self.columns and self.columns[name] != values:
             self.faults.append(f"{tag} is stated twice, with different values")
         self.columns[name] = values

@@ -99,7 +99,9 @@ def _listed_symmetry(declared: DeclaredSymmetry) -> Symmetry:
     if not declared.text:
         return Symmetry((listed,))
     if not named or listed.number is None:
-        note = f"{declared.text} is not that of a known group, or of {listed.name}"
+        if declared.number is not None and declared.number == listed.number:
+            return Symmetry((listed,))
+        note = f"{declared.text} is not known, or not compared with {listed.name}"
         return Symmetry((listed,), note=f"{note}; the listed operations were used")
     if listed.number in {setting.number for setting in named}:
         if any(_is_same(listed.operations, setting.operations) for setting in named):
