@@ -90,7 +90,7 @@ def _parts(text: str) -> list[tuple[str, tuple[str, int]]]:
         elif not is_in_text and _HEADER.match(line):
             starts.append((position, number, line.split()[0][5:]))
         position += len(line)
-    ends = [start for start, _, _ in starts[1:]] + [len(text)]
+    ends = [start for start, _, _ in starts[1:]] + [len(text)] * bool(starts)
     return [
         (name, (text[start:end], number))
         for (start, number, name), end in zip(starts, ends, strict=True)
@@ -230,6 +230,8 @@ def _one_reading(
                 raise CrystalError(fault)
             notes.add(fault)
         return reading
+    if conflict and len(settings) == 1 and not composition.counts_cells:
+        raise CrystalError(conflict)
     found, refusals = [], []
     for setting in settings:
         try:

@@ -31,6 +31,7 @@ _SYMBOLS = (
     "_space_group_name_h-m_alt",
     "_symmetry_space_group_name_h-m",
     "_space_group_name_h-m_ref",
+    "_space_group_name_h-m_full",
 )
 _HALLS = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
 _NUMBERS = ("_space_group_it_number", "_symmetry_int_tables_number")

@@ -318,16 +318,30 @@ def _by_symbol(text: str) -> list[gemmi.SpaceGroup]:
 
 
 def _symbol_groups(text: str) -> list[gemmi.SpaceGroup]:
-    key = _normal(text)
     full, short = _symbols()
-    if key in full:
-        return list(full[key])
-    if key in short:
-        return list(short[key])
-    known = gemmi.find_spacegroup_by_name(text) if ":" not in text else None
-    if known is None or _SUFFIX.match(text.strip()):
+    for key in (_normal(text), _normal(_without_axes(text))):
+        if key in full:
+            return list(full[key])
+        if key in short:
+            return list(short[key])
+        if key[1:].count("e") == 1:
+            # The double glide plane of 1992: C m m e may be C m m a or C m m b, whose origins
+            # differ.
+            letters = [key[0] + key[1:].replace("e", glide) for glide in "abc"]
+            if found := [group for letter in letters for group in full.get(letter, ())]:
+                return found
+    if _SUFFIX.match(text.strip()):
         return []
-    return list(full[_normal(known.hm)])
+    known = gemmi.find_spacegroup_by_name(text)  # symbols of former editions, such as F m 3 m
+    return [] if known is None else list(full[_normal(known.hm)])
+
+
+def _without_axes(symbol: str) -> str:
+    """Short form of a full symbol: P 4/m m m of P 4/m 2/m 2/m, F d -3 m of F 41/d -3 2/m."""
+    letter, *directions = symbol.replace("_", "").split() or [""]
+    is_kept = directions[:1] and directions[0][0] in "46" and directions[1:2] != ["-3"]
+    first = directions[:1] if is_kept else []
+    return " ".join([letter, *first, *(re.sub(r"^\d+/", "", d) for d in directions[len(first) :])])
 
 
 def _normal(symbol: str) -> str:

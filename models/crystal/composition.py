@@ -44,6 +44,12 @@ class Composition:
     density: float | None = None
     multiplicities: Sequence[float] = ()
 
+    @property
+    def counts_cells(self) -> bool:
+        """True if the number of atoms in the cell is declared, not only their ratio."""
+        has_units = self.formula is not None and self.num_units is not None
+        return has_units or bool(np.isfinite(self.multiplicities).any())
+
     def formula_fault(self, content: Mapping[int, float]) -> str:
         """Why the atoms of a cell cannot have the declared formula; empty if they can.
 

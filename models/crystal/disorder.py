@@ -73,9 +73,8 @@ def orderings(
         if site.number is None:
             key = tuple(sorted((z, round(occ, 3)) for z, occ in site.occupants.items()))
             groups.setdefault(key, []).append(index)
-    shape = _supercell(
-        [(len(members), dict(key)) for key, members in groups.items()], sites, lattice
-    )
+    shares = [(len(members), dict(key)) for key, members in groups.items()]
+    shape = _supercell(shares, len(sites), lattice)
     size = int(np.prod(shape))
     shifts = np.array(list(itertools.product(*map(range, shape))), dtype=np.float64)
     coords = np.concatenate([(site.frac_coords + shifts) / shape for site in sites])
