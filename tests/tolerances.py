@@ -49,6 +49,7 @@ STEP_SLACK = 1e-9  # codes; rounding of the division by the step, up to 2^32 cod
 EXACT_METRIC = 1e-5  # relative metric tolerance for exact prototypes
 EXACT_POSITION = 1e-5  # Angstrom; symmetry search on exact prototypes, lengths after long skews
 WRITTEN_POSITION = 1e-3  # Angstrom; coordinates and cells of 50 Angstrom with six decimals
+ROUND_TRIP = 1e-5  # standardised predictions of crystals written with 7 to 16 digits
 GEOMETRY_F64 = 1e-9  # Angstrom or cells; integer changes of basis with entries up to a few 100
 FRAME_F64 = 1e-12  # rotations of well-conditioned lattices; measured 2e-15
 ROTATION_EPS = 16  # largest entry of R R^T - 1 and of det R - 1; measured 7

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 import gemmi
 import numpy as np
 import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.crystal.crystal import CrystalError
+from models.crystal.sites import SAME_SITE
 from tests.models.cif_text import block, operations, read
-from tests.tolerances import WRITTEN_POSITION
+from tests.tolerances import EXACT_POSITION, WRITTEN_POSITION
 
 VOLUME_PER_ATOM = 30.0  # Angstrom^3
 CLEAR = 0.6
@@ -152,3 +155,38 @@ def test_settings_of_spglib() -> None:
     wrong = {name: text for name, text in found.items() if text not in ("same", "ambiguous")}
     assert not wrong
     assert {text for name, text in found.items() if name.endswith("hall")} == {"same"}
+
+
+@given(
+    group=st.sampled_from(GROUPS),
+    position=st.tuples(*[st.sampled_from([*range(0, 24, 2), 3, 9, 15, 21, None])] * 3),
+    seed=st.integers(0, 2**32 - 1),
+    digits=st.sampled_from([3, 4, 6, 9]),
+)
+@example(group=GROUPS[-60], position=(8, 16, 6), seed=0, digits=3)
+def test_any_image_of_a_site_may_be_listed(
+    group: gemmi.SpaceGroup, position: tuple[int | None, ...], seed: int, digits: int
+) -> None:
+    """The orbit of a special or general position, from any of its images, however rounded."""
+    rng = np.random.default_rng(seed)
+    listed = list(group.operations())
+    rotations = np.array([op.rot for op in listed]) / 24.0
+    translations = np.array([op.tran for op in listed]) / 24.0
+    of = of_group(group.hall)
+    site = np.array([round(rng.random(), 3) if x is None else x / 24 for x in position])
+    images = (rotations @ site + translations) % 1.0
+    offsets = images[:, None] - images
+    offsets -= np.rint(offsets)
+    squares = np.einsum("abi,ij,abj->ab", offsets, of.metric, offsets)
+    is_far = squares > EXACT_POSITION**2
+    assume(squares[is_far].min(initial=np.inf) > CLEAR**2)
+    chosen = images[rng.integers(len(images))] + rng.integers(-2, 3, 3)
+    x, y, z = (f"{value:.{digits}f}" for value in chosen)
+    items = declarations(group)["operations"]
+    crystal = read(block([f"Na Na {x} {y} {z}"], of.cell, items, columns=COLUMNS))
+    assert crystal.num_sites == round(len(images) / (~is_far).sum(axis=1)[0])
+    for found in crystal.frac_coords:
+        offset = images - found
+        offset -= np.rint(offset)
+        nearest = np.sqrt(np.einsum("ai,ij,aj->a", offset, of.metric, offset)).min()
+        assert nearest < SAME_SITE, nearest
