@@ -57,9 +57,10 @@ def cif_structures(text: str, options: ReadOptions) -> Iterator[tuple[str | None
     if not blocks:
         raise CrystalError("not a CIF: it has no line `data_` with the name of a block")
     seen: dict[str, int] = {}
-    for name, read in blocks:
+    for number, (name, read) in enumerate(blocks):
         if options.is_strict and len(blocks) > 1 and _is_no_structure(read):
             continue
+        name = name or str(number)
         seen[name] = seen.get(name, 0) + 1
         unique = name if seen[name] == 1 else f"{name}~{seen[name]}"
         shown = None if len(blocks) == 1 else unique

@@ -35,6 +35,8 @@ _SYMBOLS = (
 )
 _HALLS = ("_space_group_name_hall", "_symmetry_space_group_name_hall")
 _NUMBERS = ("_space_group_it_number", "_symmetry_int_tables_number")
+_MODULATION = "_cell_modulation_dimension"
+_SUPERSPACE = "_space_group_ssg"
 _CODE = "_space_group_it_coordinate_system_code"
 
 
@@ -131,11 +133,17 @@ def lattice_of(fields: Fields) -> NDArray[np.float64]:
 
 def declared_of(fields: Fields) -> DeclaredSymmetry:
     """Declared symmetry of a block; the time reversal of magnetic files is left out."""
+    operations = tuple(_listed_operations(fields))
+    is_modulated = (fields.number(_MODULATION) or 0) > 0
+    if not operations and (is_modulated or any(t.startswith(_SUPERSPACE) for t in fields.columns)):
+        raise CrystalError(
+            "a modulated structure: its superspace symmetry is no symmetry of a single cell"
+        )
     number = fields.text(*_NUMBERS)
     if number and not (number.isdigit() and len(number) <= 3):
         raise CrystalError(f"{number[:40]!r} is the number of no space group")
     return DeclaredSymmetry(
-        operations=tuple(_listed_operations(fields)),
+        operations=operations,
         symbol=fields.text(*_SYMBOLS),
         hall=fields.text(*_HALLS),
         number=int(number) if number else None,
@@ -219,6 +227,7 @@ def rows_of(
         formula_text=text,
         formula=formula,
         num_units=fields.number("_cell_formula_units_z"),
+        unit_mass=fields.number("_chemical_formula_weight"),
         volume=fields.number("_cell_volume"),
         density=fields.number("_exptl_crystal_density_diffrn"),
         multiplicities=[declared[k] for k in kept],

@@ -55,6 +55,13 @@ class DeclaredSymmetry:
         parts += [f"setting {self.code!r}"] if self.code else []
         return ", ".join(parts)
 
+    def parts(self) -> list[DeclaredSymmetry]:
+        """Each declaration by itself, the code with the symbol."""
+        parts = [DeclaredSymmetry(symbol=self.symbol, code=self.code)] if self.symbol else []
+        parts += [DeclaredSymmetry(hall=self.hall)] if self.hall else []
+        parts += [DeclaredSymmetry(number=self.number)] if self.number is not None else []
+        return parts
+
 
 @dataclass(frozen=True, eq=False)
 class Setting:
@@ -93,23 +100,40 @@ NO_SYMMETRY_NOTE = "states no symmetry: all atoms were taken to be listed (P1)"
 
 @lru_cache(maxsize=256)
 def _listed_symmetry(declared: DeclaredSymmetry) -> Symmetry:
-    """Symmetry of a block that lists operations."""
+    """Symmetry of a block that lists operations: they count, if nothing else speaks against them.
+
+    Raises:
+        CrystalError: if they are none, or form no group.
+    """
     listed = _setting_of_operations(declared.operations)
-    named = _named_settings(declared, strict=False)
+    named: dict[str, tuple[Setting, ...]] = {}
+    for part in declared.parts():
+        try:
+            named[part.text] = _named_settings(part)
+        except CrystalError:  # not known
+            continue
     if not declared.text:
         return Symmetry((listed,))
     if not named or listed.number is None:
-        if declared.number is not None and declared.number == listed.number:
-            return Symmetry((listed,))
         note = f"{declared.text} is not known, or not compared with {listed.name}"
         return Symmetry((listed,), note=f"{note}; the listed operations were used")
-    if listed.number in {setting.number for setting in named}:
-        if any(_is_same(listed.operations, setting.operations) for setting in named):
-            return Symmetry((listed,))
-        note = f"the listed operations are those of {listed.name}, not of {declared.text}"
-        return Symmetry((listed,), note=f"{note}; they were used")
-    conflict = f"the listed operations are those of {listed.name}, but it states {declared.text}"
-    return Symmetry((listed, *named), conflict)
+    told = f"the listed operations are those of {listed.name}"
+    wrong = [text for text, settings in named.items() if listed.number not in _numbers(settings)]
+    if len(wrong) == len(named):
+        union = {setting.name: setting for settings in named.values() for setting in settings}
+        return Symmetry((listed, *union.values()), f"{told}, but it states {declared.text}")
+    # Another setting of the same group: a note, because nothing else says which one is right.
+    wrong += [
+        text
+        for text, settings in named.items()
+        if text not in wrong and not any(_is_same(listed, setting) for setting in settings)
+    ]
+    note = f"{told}, not of {', '.join(wrong)}; they were used" if wrong else ""
+    return Symmetry((listed,), note=note)
+
+
+def _numbers(settings: Sequence[Setting]) -> set[int | None]:
+    return {setting.number for setting in settings}
 
 
 def declared_symmetry(declared: DeclaredSymmetry, lattice: NDArray[np.float64]) -> Symmetry:
@@ -128,7 +152,7 @@ def declared_symmetry(declared: DeclaredSymmetry, lattice: NDArray[np.float64]) 
     elif not declared.text:
         return Symmetry((_P1,), note=NO_SYMMETRY_NOTE, is_assumed=True)
     else:
-        symmetry = Symmetry(_named_settings(declared, strict=True))
+        symmetry = Symmetry(_named_settings(declared))
         if declared.number == 1 and not (declared.symbol or declared.hall):
             note = NO_SYMMETRY_NOTE.replace("no symmetry", "number 1 alone")
             return Symmetry((_P1,), note=note, is_assumed=True)
@@ -143,6 +167,11 @@ def declared_symmetry(declared: DeclaredSymmetry, lattice: NDArray[np.float64]) 
             f"the cell does not fit the symmetry {symmetry.settings[0].name}: its operations "
             f"change lengths by {min(deviations) / 2:.1%}"
         )
+    if symmetry.conflict and len(fitting) == 1 and len(fitting[0][1].operations.rotations) == 1:
+        note = (
+            f"{symmetry.conflict}, which does not fit the cell; all atoms were taken to be listed"
+        )
+        return Symmetry((fitting[0][1],), note=note, is_assumed=True)
     if _is_short_monoclinic(declared):
         first = fitting[:1] if declared.operations else []
         fitting = first + _by_unique_axis(fitting[len(first) :])
@@ -216,14 +245,16 @@ def _check_closed(operations: Operations) -> None:
             )
 
 
-def _is_same(a: Operations, b: Operations) -> bool:
+def _is_same(a: Setting, b: Setting) -> bool:
+    """True if two settings have the same operations."""
+
     def keys(operations: Operations) -> set[bytes]:
         table = np.concatenate(
             [operations.rotations.reshape(-1, 9) * 24, operations.translations * 24], axis=1
         )
         return {row.tobytes() for row in np.rint(table).astype(np.int64)}
 
-    return len(a.rotations) == len(b.rotations) and keys(a) == keys(b)
+    return keys(a.operations) == keys(b.operations)
 
 
 def _metric_deviation(operations: Operations, lattice: NDArray[np.float64]) -> float:
@@ -235,43 +266,32 @@ def _metric_deviation(operations: Operations, lattice: NDArray[np.float64]) -> f
     return float(np.abs(changed / np.outer(lengths, lengths)).max())
 
 
-def _named_settings(declared: DeclaredSymmetry, *, strict: bool) -> tuple[Setting, ...]:
+def _named_settings(declared: DeclaredSymmetry) -> tuple[Setting, ...]:
     """Settings that agree with symbols, number and code.
 
-    Args:
-        declared: what the block says.
-        strict: refuse what is not known or contradicts; False: then none.
-
     Raises:
-        CrystalError: if ``strict`` and there is none.
+        CrystalError: if one of them is not known, or they contradict each other.
     """
-    try:
-        found = _by_hall(declared) if declared.hall else None
-        groups = _by_symbol(declared.symbol) if declared.symbol else None
-        if groups is None and found is None:
-            groups = [g for g in _table() if g.number == declared.number]
-            if not groups:
-                raise CrystalError(f"{declared.number} is the number of no space group")
-        if groups is not None:
-            groups = _of_code(groups, declared.code, declared)
-            if declared.number is not None:
-                _require_number({g.number for g in groups}, declared)
-    except CrystalError:
-        if strict:
-            raise
-        return ()
-    if found is None:
-        return tuple(_setting_of_group(group.xhm(), group.hall) for group in groups or ())
-    if declared.number is not None:
-        _require_number({found.number}, declared)
-    if groups is not None and found.number not in {g.number for g in groups}:
+    settings: tuple[Setting, ...] = ()
+    if declared.hall:
+        settings = (_by_hall(declared),)
+    if declared.symbol or not settings:
+        groups = _by_symbol(declared.symbol) if declared.symbol else _by_number(declared.number)
+        groups = _of_code(groups, declared.code, declared)
+        of_groups = tuple(_setting_of_group(group.xhm(), group.hall) for group in groups)
+        if settings and settings[0].number not in _numbers(of_groups):
+            raise CrystalError(f"{declared.text}: different space groups")
+        settings = settings or of_groups
+    if declared.number is not None and declared.number not in _numbers(settings) - {None}:
         raise CrystalError(f"{declared.text}: different space groups")
-    return (found,)
+    return settings
 
 
-def _require_number(numbers: set[int | None], declared: DeclaredSymmetry) -> None:
-    if declared.number not in numbers and None not in numbers:
-        raise CrystalError(f"{declared.text}: different space groups")
+def _by_number(number: int | None) -> list[gemmi.SpaceGroup]:
+    groups = [group for group in _table() if group.number == number]
+    if not groups:
+        raise CrystalError(f"{number} is the number of no space group")
+    return groups
 
 
 def _by_hall(declared: DeclaredSymmetry) -> Setting:

@@ -18,6 +18,8 @@ COUNT_TOLERANCE = 0.02
 """The same in atoms of a formula unit."""
 DENSITY_TOLERANCE = 0.05
 """Relative difference of densities that temperature and rounding explain."""
+MASS_TOLERANCE = 0.01
+"""Relative difference between stated and listed masses of a cell that is rounding."""
 VOLUME_TOLERANCE = 0.02
 """Relative difference between the stated volume and that of the cell parameters."""
 _GRAMS_PER_CM3 = 1.66053906892  # of one dalton per cubic Angstrom (CODATA 2022)
@@ -32,6 +34,7 @@ class Composition:
         formula_text: the formula as written.
         formula: atomic number to number of atoms in one formula unit.
         num_units: formula units Z in the cell.
+        unit_mass: of a formula unit [Da].
         volume: of the cell [Angstrom^3].
         density: of the crystal [g/cm^3].
         multiplicities: number of images of each listed row; NaN where none is declared.
@@ -40,6 +43,7 @@ class Composition:
     formula_text: str = ""
     formula: Mapping[int, float] | None = None
     num_units: float | None = None
+    unit_mass: float | None = None
     volume: float | None = None
     density: float | None = None
     multiplicities: Sequence[float] = ()
@@ -115,8 +119,15 @@ class Composition:
                 f"a volume of {self.volume:g} Angstrom^3 is stated, the cell parameters make "
                 f"{volume:.5g}"
             )
+        mass = sum(n * gemmi.Element(symbol_of(z)).weight for z, n in content.items())
+        if self.unit_mass and self.num_units:
+            declared = self.unit_mass * self.num_units
+            if abs(mass / declared - 1) > MASS_TOLERANCE:
+                found.append(
+                    f"{self.num_units:g} units of {self.unit_mass:g} Da are stated, the listed "
+                    f"atoms make {mass:.5g} Da: atoms may be missing"
+                )
         if self.density:
-            mass = sum(n * gemmi.Element(symbol_of(z)).weight for z, n in content.items())
             density = mass / volume * _GRAMS_PER_CM3
             if abs(density / self.density - 1) > DENSITY_TOLERANCE:
                 found.append(

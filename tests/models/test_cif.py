@@ -422,6 +422,14 @@ def test_magnetic_operations_lose_time_reversal() -> None:
         (["_chemical_formula_sum 'Ca O2'", "_cell_formula_units_Z 3"], r"Ca1 O2 \| Z = 3 units"),
         (["_chemical_formula_sum '(Ca O2)x'"], r"Ca1 O2 \| the formula .* was not understood"),
         (["_exptl_crystal_density_diffrn 2.9"], r"Ca1 O2 \| a density of 2.9 g/cm\^3 is stated"),
+        (
+            [
+                "_chemical_formula_weight 74.09",
+                "_cell_formula_units_Z 1",
+                "_chemical_formula_sum 'Ca O2'",
+            ],
+            r"Ca1 O2 \| 1 units of 74.09 Da are stated, the listed atoms make 72.07",
+        ),
         (["_cell_volume 91.2"], r"Ca1 O2 \| a volume of 91.2 Angstrom\^3 is stated"),
         (["_cell_volume 54.8"], "Ca1 O2"),
     ],
@@ -456,6 +464,34 @@ def test_identity_alone_under_a_symmetric_symbol(extra: Sequence[str], expected:
     if not extra:
         # All atoms are listed: with or without the operations of the symbol it is one crystal.
         assert outcome(block(SALT, SALT_CELL, items)).startswith("Cl4 Na4")
+
+
+def test_identity_alone_in_a_cell_that_the_symbol_does_not_fit() -> None:
+    """The primitive cell of rock salt under the symbol of its group."""
+    items = ["_space_group_name_H-M_alt 'F m -3 m'", *operations("x,y,z")]
+    cell = (3.988, 3.988, 3.988, 60, 60, 60)
+    found = outcome(block((SALT[0], SALT[4]), cell, items))
+    assert found.startswith("Cl1 Na1 | the listed operations are those of P 1") and "cell" in found
+    items += ["_chemical_formula_sum 'Na Cl'", "_cell_formula_units_Z 4"]
+    assert outcome(block((SALT[0], SALT[4]), cell, items)).startswith("refused: Z = 4 units")
+
+
+def test_modulated_structures_are_refused() -> None:
+    items = ["_cell_modulation_dimension 1", "_space_group_ssg_name 'P2(0b0)'"]
+    assert outcome(block(items=items)).startswith("refused: a modulated structure")
+
+
+def test_declarations_that_contradict_each_other_beside_operations() -> None:
+    listed = operations("x,y,z", "-x,-y,-z")
+    rows = ("Na Na 0.11 0.07 0.33 1", "Cl Cl 0.35 0.41 0.61 1")
+    for items, note in (
+        (["_space_group_IT_number 2", "_space_group_name_H-M_alt 'P -1'"], ""),
+        (["_space_group_IT_number 2", "_space_group_name_H-M_alt 'P -1 (no. 2)'"], ""),
+        (["_space_group_IT_number 3", "_space_group_name_H-M_alt 'P -1'"], "not of number 3"),
+        (["_space_group_name_H-M_alt 'hello'"], "symbol 'hello' is not known"),
+    ):
+        found = outcome(block(rows, (7, 8, 9, 80, 100, 95), [*items, *listed]))
+        assert found.startswith("Cl2 Na2") and note in found and ("|" in found) == bool(note)
 
 
 def test_declared_multiplicities_decide() -> None:
