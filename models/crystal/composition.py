@@ -79,15 +79,16 @@ class Composition:
     def units_fault(self, content: Mapping[int, float]) -> str:
         """Why the cell cannot hold the declared number of formula units; empty if it can.
 
-        Programs disagree on what Z counts: units of the formula, of the reduced formula (with the
-        formula that of the cell), or of the cell itself; all are accepted.
+        Some programs state the formula of the whole cell, and with it the number of reduced units
+        (4 in Na4 Cl4, 2 in Li4 O4); both ways are accepted.
         """
         if self.formula is None or self.num_units is None:
             return ""
         units = self._units(content)
         whole = [round(count) for count in self.formula.values()]
         divisor = int(np.gcd.reduce(whole)) if all(whole) else 1
-        if any(abs(units - z) < 0.01 * z for z in (self.num_units, self.num_units / divisor)):
+        is_whole_cell = abs(units - 1) < 0.01 and divisor % self.num_units == 0
+        if is_whole_cell or abs(units - self.num_units) < 0.01 * self.num_units:
             return ""
         return (
             f"Z = {self.num_units:g} units of {self.formula_text!r} are declared, the listed atoms "

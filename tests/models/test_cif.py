@@ -8,7 +8,7 @@ import pytest
 from pymatgen.io.cif import CifWriter
 
 from models.crystal.cif import cif_structures
-from models.crystal.composition import parse_formula
+from models.crystal.composition import Composition, parse_formula
 from models.crystal.crystal import Crystal, CrystalError
 from models.crystal.sites import ReadOptions
 from models.crystal.species import SYMBOLS, species_of, species_of_label
@@ -502,6 +502,24 @@ def test_declared_multiplicities_decide() -> None:
     )
     found = outcome(block(("Si Si 0 0 0 1 16",), SILICON, items, columns=columns))
     assert found.startswith("Si16 |") and "F d -3 m:2 was used" in found
+
+
+@pytest.mark.parametrize(
+    ("formula", "units", "cell", "is_right"),
+    [
+        ("Na Cl", 4, 4, True),
+        ("Na4 Cl4", 4, 4, True),
+        ("Na2 Cl2", 2, 4, True),
+        ("Na4 Cl4", 2, 4, True),  # Li4 O4 holds two Li2 O2
+        ("Na Cl", 4, 1, False),
+        ("Na4 Cl4", 4, 1, False),
+        ("Na4 Cl4", 3, 4, False),
+        ("Na2 Cl2", 4, 4, False),
+    ],
+)
+def test_formula_units(formula: str, units: float, cell: float, is_right: bool) -> None:
+    composition = Composition(formula, parse_formula(formula), units)
+    assert (composition.units_fault({11: cell, 17: cell}) == "") == is_right
 
 
 def test_formulas() -> None:
