@@ -31,8 +31,6 @@ from models.crystal.sites import (
     orbits_of_rows,
 )
 
-MAX_LINE = 10_000
-"""Characters of a line; the standard of CIF has 2,048."""
 MAX_FAULTS = 10
 """Lines of a block outside atoms, cell and symmetry that may be no CIF."""
 Getter = Callable[[], tuple[Crystal, ...]]
@@ -49,21 +47,14 @@ def cif_structures(text: str, options: ReadOptions) -> Iterator[tuple[str | None
     Raises:
         CrystalError: if there is no block.
     """
-    if max(map(len, text.splitlines()), default=0) > MAX_LINE:
-        raise CrystalError(
-            f"not a readable structure (a line of more than {MAX_LINE:,} characters)"
-        )
     blocks = _blocks(text.translate(_SIGNS))
     if not blocks:
         raise CrystalError("not a CIF: it has no line `data_` with the name of a block")
-    seen: dict[str, int] = {}
     for number, (name, read) in enumerate(blocks):
         if options.is_strict and len(blocks) > 1 and _is_no_structure(read):
             continue
         name = name or str(number)
-        seen[name] = seen.get(name, 0) + 1
-        unique = name if seen[name] == 1 else f"{name}~{seen[name]}"
-        shown = None if len(blocks) == 1 else unique
+        shown = None if len(blocks) == 1 else name
         yield shown, lambda read=read: _crystals_of_block(read(), options)
 
 

@@ -91,12 +91,13 @@ def read_json(path: Path) -> Any:
 
 
 def iter_json(path: Path) -> Iterator[Any]:
-    """The records of a JSON list, one after the other; a file with one object is one record.
+    """The records of a JSON list or of JSON lines, one after the other.
 
-    Memory holds one record of a list at a time, so that files of gigabytes can be read.
+    Memory holds one record at a time, so that files of gigabytes can be read; a file with one
+    object is one record.
 
     Raises:
-        DatasetError: if the file cannot be read, ends early, or holds neither list nor object.
+        DatasetError: if the file cannot be read, ends early, or holds no list, object or text.
     """
     with open_json(path) as stream:
         text = stream.read(_CHUNK)
@@ -104,52 +105,64 @@ def iter_json(path: Path) -> Iterator[Any]:
             text = stream.read(_CHUNK)
         text = text.lstrip()
         if text[:1] == "[":
-            yield from _list_items(stream, text[1:])
-        elif text[:1] == "{":
-            text += stream.read(_MAX_RECORD)
-            if stream.read(1):
-                raise DatasetError(f"an object of more than {_MAX_RECORD:,} characters")
-            yield json.loads(text)
+            yield from _records(stream, text[1:], is_list=True)
+        elif text[:1] in ("{", '"'):
+            yield from _records(stream, text, is_list=False)
         else:
             raise DatasetError("neither a JSON list nor an object")
 
 
-def _list_items(stream: TextIO, text: str) -> Iterator[Any]:
-    """Items of a list; ``text`` is what has been read behind its opening bracket."""
+def _records(stream: TextIO, text: str, *, is_list: bool) -> Iterator[Any]:
+    """Items of a list whose opening bracket has been read, or values one after the other."""
     decoder = json.JSONDecoder()
-    position, wanted, is_empty = 0, _CHUNK, True
+    position, wanted, is_first, is_read = 0, _CHUNK, True, False
     while True:
         start = _skip_blanks(text, position)
-        if is_empty and text[start : start + 1] == "]":
+        if is_list and is_first and text[start : start + 1] == "]":
             return
-        found = _decode(decoder, text, start)
+        if not is_list and is_read and start == len(text):
+            return
+        found = _decode(decoder, text, start, is_list=is_list, is_read=is_read)
         if found is None:
             more = stream.read(wanted)
-            if not more or len(text) - start > _MAX_RECORD:
-                raise DatasetError("the list has no end: truncated or damaged")
+            is_read = not more
+            if (is_read and is_list) or len(text) - start > _MAX_RECORD:
+                what = "list" if is_list else "object"
+                raise DatasetError(f"the {what} has no end: truncated, damaged or too long")
             # A record longer than the text at hand is decoded anew: doubling keeps that cheap.
             text, position = text[start:] + more, 0
             wanted = max(_CHUNK, len(text))
             continue
-        value, end = found
+        value, position = found
         yield value
-        if text[end] == "]":
+        if is_list and text[position - 1] == "]":
             return
-        position, is_empty = end + 1, False
+        is_first = False
 
 
-def _decode(decoder: json.JSONDecoder, text: str, start: int) -> tuple[Any, int] | None:
-    """A value and where its comma or bracket stands; None if more text is needed."""
+def _decode(
+    decoder: json.JSONDecoder, text: str, start: int, *, is_list: bool, is_read: bool
+) -> tuple[Any, int] | None:
+    """A value and where the next one may start; None if more text is needed.
+
+    Raises:
+        DatasetError: if a comma is missing.
+        ValueError: if all has been read and it is no JSON.
+    """
     try:
         value, end = decoder.raw_decode(text, start)
     except json.JSONDecodeError:
+        if is_read and not is_list:
+            raise
         return None
     end = _skip_blanks(text, end)
+    if not is_list:
+        return value, end
     if end == len(text):  # a number may go on
         return None
     if text[end] not in ",]":
         raise DatasetError(f"a comma is missing before {text[end : end + 20]!r}")
-    return value, end
+    return value, end + 1
 
 
 def _skip_blanks(text: str, position: int) -> int:

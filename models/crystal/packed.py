@@ -1,9 +1,11 @@
-"""Plain, gzipped and zipped files of the user as streams whose length is bounded."""
+"""Plain and packed files of the user as streams whose length is bounded."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import zipfile
 from collections.abc import Iterator
@@ -16,6 +18,9 @@ MIN_UNPACKED = 1 << 26
 """Bytes that any packed file may hold."""
 MAX_RATIO = 50
 """Unpacked over packed size of a larger file, at most; tables of crystals reach 20."""
+
+_OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zX": lzma.open}
+"""First bytes of a packed file, and what unpacks it."""
 
 
 class _Bounded(io.RawIOBase):
@@ -38,7 +43,7 @@ class _Bounded(io.RawIOBase):
 
 @contextmanager
 def unpacked(file: io.BufferedReader) -> Iterator[io.BufferedReader]:
-    """The content of an open file: unpacked if its first bytes are those of gzip or zip.
+    """The content of an open file, unpacked if it starts like one of gzip, bzip2, xz or zip.
 
     Raises:
         DatasetError: while it is read, if it holds more than ``MIN_UNPACKED`` bytes and
@@ -46,8 +51,9 @@ def unpacked(file: io.BufferedReader) -> Iterator[io.BufferedReader]:
     """
     limit = max(MIN_UNPACKED, MAX_RATIO * os.fstat(file.fileno()).st_size)
     start = file.peek(4)[:4]
-    if start[:2] == b"\x1f\x8b":
-        with gzip.open(file) as stream:
+    opener = next((opener for magic, opener in _OPENERS.items() if start.startswith(magic)), None)
+    if opener is not None:
+        with opener(file) as stream:
             yield io.BufferedReader(_Bounded(stream, limit))
     elif start == b"PK\x03\x04":
         with zipfile.ZipFile(file) as archive:

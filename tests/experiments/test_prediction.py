@@ -343,10 +343,10 @@ def test_names_that_cannot_be_written_lose_no_prediction(place: Path) -> None:
 def test_no_error_of_a_parser_takes_other_files_along(
     place: Path, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(text: str) -> None:
+    def broken(text: str, options: object) -> None:
         raise error
 
-    monkeypatch.setattr(structure_files, "crystal_of_poscar", broken)
+    monkeypatch.setattr(structure_files, "poscar_structures", broken)
     run(".", "--out", "x.json")
     content = json.loads(Path("x.json").read_text())
     assert "rutile.cif" in {row["file"] for row in content["predictions"]}
@@ -362,7 +362,7 @@ def test_no_error_of_a_parser_takes_other_files_along(
     [
         (["none.cif"], "none.cif: no such file"),
         (["alloy.cif"], "alloy.cif: row 1 .* partly occupied"),
-        (["notes.txt"], "notes.txt: not a readable structure"),
+        (["notes.txt"], "notes.txt: no known format .* read are CIF, POSCAR"),
         (["alloy.cif", "none.cif"], "none of 2 structures can be used; first: alloy.cif: row 1"),
         (["rutile.cif", "none.cif", "--strict"], "none.cif: no such file"),
         (["rutile.cif", "--out", "x.parquet"], "--out must end in .csv or .json, got x.parquet"),

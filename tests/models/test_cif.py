@@ -238,7 +238,7 @@ def test_every_block_is_named_and_read_by_itself() -> None:
     salt = block(SALT, SALT_CELL, name="image0")
     assert names_and_outcomes(block(name="image0") + salt) == [
         ("image0", PLAIN),
-        ("image0~2", "Cl4 Na4"),
+        ("image0", "Cl4 Na4"),
     ]
     journal = "data_global\n_journal_year 2001\n"
     assert names_and_outcomes(journal + block()) == [

@@ -110,7 +110,7 @@ def test_published_split_counts_entries_that_are_skipped(
     entries[lonely] = {**entries[lonely], "atoms": {**entry["atoms"], "elements": ["Na", "Xx"]}}
     dataset = load_jarvis(write_json(tmp_path / "dft.json", entries), TARGET)
     assert [skip.source for skip in dataset.skipped] == [f"JVASP-{lonely}"]
-    assert "site 1 holds no element ('Xx')" in dataset.skipped[0].reason
+    assert "site 1: 'Xx' is no element" in dataset.skipped[0].reason
     split = dataset.split()
     ids = [{dataset.ids[i] for i in part} for part in (split.train, split.validation, split.test)]
     assert ids[0] == {f"JVASP-{i}" for i in order[:14] if i != lonely}

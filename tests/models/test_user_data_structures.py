@@ -14,10 +14,11 @@ from pymatgen.core import DummySpecies, Lattice, Structure
 from pymatgen.io.cif import CifWriter
 
 from models.crystal import Crystal, CrystalError
+from models.crystal.cif_symmetry import NO_SYMMETRY_NOTE
 from models.crystal.crystal import NOT_PERIODIC
 from models.crystal.json_files import iter_json
-from models.crystal.json_records import crystal_of_record
-from models.crystal.text_formats import NO_SYMMETRY_NOTE
+from models.crystal.json_records import crystals_of_record
+from models.crystal.sites import ReadOptions
 from models.datasets.user import (
     MAX_NEIGHBOUR_DISTANCE,
     MAX_SITES,
@@ -30,6 +31,11 @@ from tests.models.user_files import rutile, salt, write_json
 from tests.tolerances import FILE_DECIMALS, STRUCTURE_EPS
 
 RUTILE = Crystal.from_structure(rutile())
+
+
+def crystal_of_record(record: object) -> Crystal:
+    [crystal] = crystals_of_record(record, ReadOptions())
+    return crystal
 
 
 def only(path: Path) -> NamedCrystal | Skipped:
@@ -167,10 +173,10 @@ def test_disorder_names_the_site(tmp_path: Path, wrap: str) -> None:
 
 def test_vacancies_and_dummies_in_json() -> None:
     vacant = Structure(Lattice.cubic(4.2), [{"O": 0.9}], [[0, 0, 0]])
-    with pytest.raises(CrystalError, match=r"site 0 \(O:0\.9\) is partly occupied"):
+    with pytest.raises(CrystalError, match=r"site 0 \(O\) is partly occupied \(O:0\.9\)"):
         crystal_of_record(vacant.as_dict())
     dummy = Structure(Lattice.cubic(4.2), ["O", DummySpecies("X")], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    with pytest.raises(CrystalError, match=r"site 1 holds no element \('X"):
+    with pytest.raises(CrystalError, match="site 1: 'X' is no element"):
         crystal_of_record(dummy.as_dict())
 
 
@@ -327,7 +333,7 @@ def test_list_that_ends_early_gives_what_it_holds(tmp_path: Path) -> None:
     path.write_text(text[:-100])
     first, second, end = read_structure_file(path)
     assert isinstance(first, NamedCrystal) and isinstance(second, NamedCrystal)
-    assert isinstance(end, Skipped) and "truncated or damaged" in end.reason
+    assert isinstance(end, Skipped) and "truncated, damaged or too long" in end.reason
 
 
 # ASE

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from models.crystal import Crystal, CrystalError
 from models.crystal.check import check_usable
 from models.crystal.found import Skipped
-from models.crystal.json_records import crystal_of_record
+from models.crystal.json_records import crystals_of_record
+from models.crystal.sites import ReadOptions
 from models.datasets.folds import fold_of
 from models.datasets.load import Dataset, DatasetError, Split
 
@@ -134,7 +135,10 @@ class Gathering:
         self.ids.append(entry_id)
         try:
             numbers = [parse_label(value) for value in values]
-            crystal = structure if isinstance(structure, Crystal) else crystal_of_record(structure)
+            if isinstance(structure, Crystal):
+                crystal = structure
+            else:
+                crystal = crystals_of_record(structure, ReadOptions())[0]
             check_usable(crystal)
         except (CrystalError, ValueError) as error:
             self.skip(entry_id, str(error))
