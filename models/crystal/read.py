@@ -41,7 +41,7 @@ _Named = Iterator[tuple[str | None, Callable[[], tuple[Crystal, ...]]]]
 
 def is_structure_file(path: Path) -> bool:
     """True if the name says that something other than a folder holds structures."""
-    name = _unpacked_name(path)
+    name = unpacked_name(path)
     is_named = _is_of_vasp(name) or Path(name).suffix.lower() in STRUCTURE_SUFFIXES
     # A link to nowhere or a pipe counts, so that it is told of, and not passed over in silence.
     return is_named and os.path.lexists(path) and not path.is_dir()
@@ -102,7 +102,8 @@ def _reason(path: Path, error: Exception) -> str:
     return f"not a readable structure ({reason_of(error)})"
 
 
-def _unpacked_name(path: Path) -> str:
+def unpacked_name(path: Path) -> str:
+    """Name of a file without the suffixes of packers."""
     name = path.name
     while Path(name).suffix.lower() in PACKED:
         name = Path(name).stem
@@ -115,7 +116,7 @@ def _is_of_vasp(name: str) -> bool:
 
 def _structures(path: Path, options: ReadOptions) -> _Named:
     """Name (None if alone) of each structure, and what decodes it."""
-    name = _unpacked_name(path)
+    name = unpacked_name(path)
     suffix = Path(name).suffix.lower()
     if suffix in _JSON:
         yield from _of_json(path, options)

@@ -64,6 +64,19 @@ def test_unusable_rows_are_skipped_and_listed(folder: Path) -> None:
     assert "atom_init.json" not in reasons
 
 
+def test_files_in_any_format_and_case_with_their_notes(folder: Path) -> None:
+    pytest.importorskip("ase")
+    (folder / "silicon.json").unlink()
+    lattice = 'Lattice="0 2.715 2.715 2.715 0 2.715 2.715 2.715 0"'
+    (folder / "silicon.XYZ").write_text(f"2\n{lattice}\nSi 0 0 0\nSi 1.3575 1.3575 1.3575\n")
+    text = (folder / "rutile.cif").read_text()
+    (folder / "rutile.cif").unlink()
+    (folder / "rutile.CIF").write_text(text.replace("  Ti  ", "  TI  "))
+    dataset = load_folder(folder)
+    assert dataset.ids == ("rutile", "salt", "zincite", "silicon") and not dataset.skipped
+    assert dataset.notes == (("rutile", "TI read as Ti"),)
+
+
 def test_hash_ignores_the_format_of_files(folder: Path) -> None:
     before = load_folder(folder).sha256
     structure = Structure.from_file(folder / "silicon.json")
@@ -80,6 +93,11 @@ TABLES = {
     "two values": ("rutile,1,2\n", "several values need a header"),
     "ragged": ("id,gap [eV],n [1]\nrutile,1\n", r"line 2: 2 cells, expected 3 \(id and gap, n\)"),
     "word": ("rutile,1.0\nsalt,high\n", "line 2: 'high' is not a number"),
+    "infinite first": ("rutile,inf\nsalt,1\n", "line 1: 'inf' is not a finite number"),
+    "infinity first": ("rutile,Infinity\n", "line 1: 'Infinity' is not a finite number"),
+    "no value first": ("rutile,n/a\nsalt,1\n", "line 1: 'n/a' is not a number"),
+    "word first": ("rutile,high\nsalt,1\n", "line 1: 'high' is not a number"),
+    "no value of nobody": ("x,n/a\nsalt,1\n", "line 1: 'n/a' is not a number"),
     "infinite": ("rutile,1e999\n", "line 1: '1e999' is not a finite number"),
     "repeated": ("rutile,1\nsalt,2\nrutile,3\n", "line 3: the id 'rutile' stands in line 1 too"),
     "leads out": ("../cgcnn/rutile,1\n", "is no id of a file"),

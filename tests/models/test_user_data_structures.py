@@ -1,7 +1,9 @@
 """Structure files of all kinds, what they are refused for, and files that are no structures."""
 
+import bz2
 import gzip
 import json
+import lzma
 import sys
 from itertools import product
 from pathlib import Path
@@ -18,6 +20,7 @@ from models.crystal.cif_symmetry import NO_SYMMETRY_NOTE
 from models.crystal.crystal import NOT_PERIODIC
 from models.crystal.json_files import iter_json
 from models.crystal.json_records import crystals_of_record
+from models.crystal.read import is_structure_file
 from models.crystal.sites import ReadOptions
 from models.datasets.user import (
     MAX_NEIGHBOUR_DISTANCE,
@@ -359,3 +362,38 @@ def test_extended_xyz(tmp_path: Path) -> None:
     assert isinstance(found[0], NamedCrystal)
     assert found[0].crystal.frac_coords[1] == pytest.approx([0.5, 0.5, 0.5])
     assert str(found[1]) == f"{path}#1: {NOT_PERIODIC}"
+
+
+FRAME = 'Lattice="4 0 0 0 4 0 0 0 4" Properties=species:S:1:pos:R:3'
+
+
+def frames(*species: str) -> str:
+    """Frames of extended XYZ with two atoms each."""
+    return "".join(f"2\n{FRAME}\n{name} 0 0 0\nCl 2 2 2\n" for name in species)
+
+
+def test_frames_of_extended_xyz_one_by_one(tmp_path: Path) -> None:
+    """Unknown species and short frames took all frames along; D was refused."""
+    pytest.importorskip("ase")
+    path = tmp_path / "x.extxyz.gz"
+    path.write_bytes(gzip.compress((frames("D", "Qq", "18O", "X", "Li+") + "2\nx\n").encode()))
+    found = list(read_structure_file(path))
+    notes = [" ".join(x.crystal.notes) if isinstance(x, NamedCrystal) else x.reason for x in found]
+    assert notes == [
+        "D (deuterium) read as H",
+        "atom 1: 'Qq' is no element",
+        "18O read as O",
+        "atom 1: 'X' is no element",
+        "",
+        "2 atoms are declared, 0 are listed",
+    ]
+    assert [x.source.removeprefix(str(path)) for x in found] == [f"#{n}" for n in range(6)]
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".GZ", ".bz2", ".xz"])
+def test_packed_files(suffix: str, tmp_path: Path) -> None:
+    pack = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}[suffix.lower()]
+    path = tmp_path / f"rutile.CIF{suffix}"
+    path.write_bytes(pack(str(CifWriter(rutile())).encode()))
+    assert is_structure_file(path)
+    assert isinstance(only(path), NamedCrystal)

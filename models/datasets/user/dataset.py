@@ -47,6 +47,12 @@ class UserDataset(Dataset):
     published: tuple[Split, ...]
     skipped: tuple[Skipped, ...]
 
+    @property
+    def notes(self) -> tuple[tuple[str, str], ...]:
+        """Id and line of all that the user should know about how crystals were read."""
+        pairs = zip(self.ids, self.crystals, strict=True)
+        return tuple((entry_id, note) for entry_id, crystal in pairs for note in crystal.notes)
+
     def split(self, test_fold: int = 0) -> Split:
         """The published split number ``test_fold``, or that by formula if none was published.
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
 from models.crystal.found import Skipped
-from models.crystal.read import is_structure_file, read_structure_file
+from models.crystal.read import (
+    STRUCTURE_SUFFIXES,
+    is_structure_file,
+    read_structure_file,
+    unpacked_name,
+)
 from models.datasets.load import DatasetError
 from models.datasets.user.dataset import (
     UNIT_NOT_STATED,
@@ -22,9 +27,9 @@ from models.files import read_regular
 
 PROPERTY_FILE = "id_prop.csv"
 MAX_TABLE_BYTES = 100_000_000
-FILE_NAMES = ("{}.cif", "{}.vasp", "{}.poscar", "{}.json", "POSCAR-{}", "POSCAR_{}", "POSCAR.{}")
-"""Names that the structure of an id may have, each also with ``.gz``."""
+_PREFIX = re.compile(r"(?:POSCAR|CONTCAR)[-_.](?P<id>.+)")
 _HEADER = re.compile(r"(?P<name>[^\[\]]+?)\s*(\[(?P<unit>[^\[\]]+)\])?")
+_NO_VALUE = {"na", "n/a", "n.a.", "nan", "none", "null", "nil", "missing", "unknown"}
 _NOT_STRUCTURES = {"atom_init.json"}
 
 
@@ -37,22 +42,27 @@ def load_folder(
     their units; without one there is a single value. Missing values are empty or "na".
 
     Args:
-        directory: holds ``id_prop.csv`` and one file per id, see ``FILE_NAMES``.
+        directory: holds ``id_prop.csv`` and one file per id, such as ``id.cif``, ``id.vasp`` or
+            ``POSCAR-id``, in any format that is read, packed or not.
         label: name of the value if the file has no header.
         unit: its unit in that case.
 
     Raises:
         DatasetError: if the table is missing or broken, an id occurs twice, or nothing is usable.
     """
-    labels, rows = _read_table(directory / PROPERTY_FILE, label, unit)
+    files = _files_by_id(directory)
+    labels, rows = _read_table(directory / PROPERTY_FILE, label, unit, files.keys())
     gathering = Gathering(directory.resolve().name or "folder")
     used = set()
     for entry_id, *values in rows:
-        path, reason = _structure_path(directory, entry_id)
-        if path is None:
-            gathering.skip(entry_id, reason)
+        paths = files.get(entry_id, [])
+        used.update(path.name for path in paths)
+        if len(paths) != 1:
+            several = f"several files: {', '.join(path.name for path in paths)}"
+            missing = f"no structure file ({entry_id}.cif, {entry_id}.vasp, ...)"
+            gathering.skip(entry_id, several if paths else missing)
             continue
-        used.add(path.name)
+        [path] = paths
         found = list(read_structure_file(path))
         if len(found) > 1:
             gathering.skip(entry_id, f"{path.name} holds several structures")
@@ -66,8 +76,10 @@ def load_folder(
     return gathering.dataset(labels, citation="not stated", licence="not stated")
 
 
-def _read_table(path: Path, label: str, unit: str) -> tuple[dict[str, LabelInfo], list[list[str]]]:
-    """Labels, and the cells of each row, the id first."""
+def _read_table(
+    path: Path, label: str, unit: str, known: Container[str]
+) -> tuple[dict[str, LabelInfo], list[list[str]]]:
+    """Labels, and the cells of each row, the id first; a row of a known id is no header."""
     try:
         text = read_regular(path, MAX_TABLE_BYTES).decode("utf-8-sig")
         reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -83,7 +95,7 @@ def _read_table(path: Path, label: str, unit: str) -> tuple[dict[str, LabelInfo]
     if not rows:
         raise DatasetError(f"{path}: empty")
     labels = {label: LabelInfo(unit, "value of the user")}
-    if _is_header(rows[0][1]):
+    if _is_header(rows[0][1]) and rows[0][1][0] not in known:
         labels, rows = _labels_of(path, rows[0][1][1:]), rows[1:]
     for number, row in rows:
         if len(row) != 1 + len(labels):
@@ -97,15 +109,16 @@ def _read_table(path: Path, label: str, unit: str) -> tuple[dict[str, LabelInfo]
 
 
 def _is_header(row: Sequence[str]) -> bool:
-    """True if every cell after the id is a word other than a missing value."""
+    """True if every cell after the id is a word that stands for no number, missing or not."""
     return len(row) > 1 and all(cell[:1].isalpha() and not _is_value(cell) for cell in row[1:])
 
 
 def _is_value(cell: str) -> bool:
+    """True for what is meant as a number: also infinite ones, and words for missing ones."""
     try:
-        parse_label(cell)
+        float(cell)
     except ValueError:
-        return False
+        return cell.lower() in _NO_VALUE
     return True
 
 
@@ -139,13 +152,21 @@ def _check_numbers(path: Path, number: int, values: Sequence[str]) -> None:
         raise DatasetError(f"{path}, line {number}: {error}") from None
 
 
-def _structure_path(directory: Path, entry_id: str) -> tuple[Path | None, str]:
-    """The one file of an id, or why there is none."""
-    names = [entry_id, *(pattern.format(entry_id) for pattern in FILE_NAMES)]
-    candidates = [directory / (name + ending) for name in names for ending in ("", ".gz")]
-    found = [path for path in candidates if is_structure_file(path)]
-    if len(found) == 1:
-        return found[0], ""
-    if found:
-        return None, f"several files: {', '.join(path.name for path in found)}"
-    return None, f"no structure file ({names[1]}, {names[2]}, ...)"
+def _files_by_id(directory: Path) -> dict[str, list[Path]]:
+    """Structure files of a folder by every id that their names may stand for."""
+    files: dict[str, list[Path]] = {}
+    for path in sorted(directory.iterdir()) if directory.is_dir() else ():
+        if is_structure_file(path) and path.name not in _NOT_STRUCTURES:
+            for entry_id in {path.name, *ids_of_name(unpacked_name(path))}:
+                files.setdefault(entry_id, []).append(path)
+    return files
+
+
+def ids_of_name(name: str) -> list[str]:
+    """Ids of a file: its name, without the suffix of a format, or what follows POSCAR."""
+    ids = [name]
+    if Path(name).suffix.lower() in STRUCTURE_SUFFIXES:
+        ids.append(Path(name).stem)
+    if match := _PREFIX.fullmatch(name):
+        ids.append(match["id"])
+    return ids

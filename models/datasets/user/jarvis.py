@@ -120,6 +120,7 @@ def _take(
     values = [record.get(name) for name in names]
     try:
         if math.isnan(parse_label(values[0])):
+            gathering.skip(str(record["jid"]), f"has no {names[0]}")
             return
     except ValueError:
         pass  # counted, and skipped with the reason

@@ -63,10 +63,12 @@ def load_megnet(path: Path, target: str, *, split: SplitRule = "published") -> U
     gathering, values = Gathering("megnet"), []
     number = 0
     for number, record in enumerate(iter_json(path), start=1):
-        value = _value(record, target, number, path)
-        if not math.isnan(value):
+        value, entry_id = _value(record, target, number, path), _id(record, number, path)
+        if math.isnan(value):
+            gathering.skip(entry_id, f"has no {target}")
+        else:
             values.append(value)
-            gathering.add(_id(record, number, path), record, [value])
+            gathering.add(entry_id, record, [value])
     if not gathering.ids:
         raise DatasetError(f"{path}: none of {number:,} entries carries {target!r}")
     parts = (_published(path, target, gathering.ids),) if split == "published" else ()
