@@ -13,11 +13,13 @@ import numpy as np
 from torch import Tensor
 
 from experiments.prediction_table import Column, PredictionRow, PredictionTable
+from experiments.training_domain import TrainingDomain
 from models.checkpoint import CONFIG_FILE, WEIGHTS_FILE, checkpoint_bytes
-from models.crystal import CrystalError
+from models.crystal import Crystal, CrystalError
 from models.crystal.found import reason_of
 from models.datasets.user import NamedCrystal, Skipped
 from models.graph import CrystalGraph, SymmetryWarning
+from models.labels import Label
 from models.model import CrystalModel, PredictionError
 
 if TYPE_CHECKING:
@@ -38,6 +40,10 @@ class Predictor(Protocol):
         """The digital model; its settings make the graphs."""
 
     @property
+    def labels(self) -> tuple[str, ...] | None:
+        """Names of the labels that are wanted; None for all."""
+
+    @property
     def columns(self) -> tuple[Column, ...]:
         """Columns in the order of ``predict``, those of a label side by side."""
 
@@ -54,16 +60,19 @@ class DigitalPredictor:
     """The labels of a checkpoint."""
 
     model: CrystalModel
+    labels: tuple[str, ...] | None = None
+    """Names of the labels that are wanted, in this order; None for all."""
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """One per label."""
-        return tuple(Column(label.name, label.unit) for label in self.model.labels)
+        return tuple(Column(label.name, label.unit) for label in chosen(self.model, self.labels))
 
     def predict(self, graphs: Sequence[CrystalGraph]) -> Floats:
         """(B, L) values of L labels."""
         outputs = self.model.standardised(list(self.model.batches(graphs)))
-        return np.stack(list(self.model.predictions(outputs).values()), axis=-1)
+        values = self.model.predictions(outputs)
+        return np.stack([values[c.name] for c in self.columns], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -74,11 +83,13 @@ class ChipPredictor:
         mapped: model, programs and chip description.
         num_chips: independently drawn chips.
         seed: of all draws; chip number c is the same for every chunk.
+        labels: names of the labels that are wanted, in this order; None for all.
     """
 
     mapped: MappedModel
     num_chips: int
     seed: int
+    labels: tuple[str, ...] | None = None
 
     @property
     def model(self) -> CrystalModel:
@@ -89,7 +100,7 @@ class ChipPredictor:
     def columns(self) -> tuple[Column, ...]:
         """Four per label: digital, and mean, 5 % and 95 % quantile over chips."""
         parts = ("", "_chip_mean", "_chip_p05", "_chip_p95")
-        labels = self.model.labels
+        labels = chosen(self.model, self.labels)
         return tuple(Column(label.name + part, label.unit) for label in labels for part in parts)
 
     def predict(self, graphs: Sequence[CrystalGraph]) -> Floats:
@@ -110,7 +121,8 @@ class ChipPredictor:
 
     def _physical(self, outputs: Tensor) -> Floats:
         """(B, L) values in the units of the labels."""
-        return np.stack(list(self.model.predictions(outputs).values()), axis=-1)
+        values = self.model.predictions(outputs)
+        return np.stack([values[x.name] for x in chosen(self.model, self.labels)], axis=-1)
 
 
 def predict_structures(
@@ -133,63 +145,128 @@ def predict_structures(
     Raises:
         CrystalError: if ``is_strict`` and a structure cannot be used.
     """
-    rows: list[PredictionRow] = []
-    skipped: list[Skipped] = []
-    notes: list[str] = []
-    sources: list[str] = []
-    graphs: list[CrystalGraph] = []
-
-    def finish_chunk() -> None:
-        while graphs:
-            try:
-                values = predictor.predict(graphs)
-            except PredictionError as error:
-                wrong = [Skipped(sources[k], error.reasons[k]) for k in sorted(error.reasons)]
-                if is_strict:
-                    raise CrystalError(str(wrong[0])) from None
-                skipped.extend(wrong)
-                # The others are predicted again, without those that cannot be right.
-                kept = [k for k in range(len(graphs)) if k not in error.reasons]
-                graphs[:], sources[:] = [graphs[k] for k in kept], [sources[k] for k in kept]
-                continue
-            rows.extend(map(PredictionRow, sources, values.tolist()))
-            graphs.clear()
-        sources.clear()
-
+    collected = _Collected(predictor, is_strict=is_strict)
     for structure in structures:
-        made = _graph(structure, predictor.model, notes)
-        if isinstance(made, Skipped):
-            if is_strict:
-                raise CrystalError(str(made))
-            skipped.append(made)
-        else:
-            sources.append(structure.source)
-            graphs.append(made)
+        collected.take(structure)
         on_structure()
-        if len(graphs) == CHUNK:
-            finish_chunk()
-    finish_chunk()
+    collected.finish_chunk()
     columns = predictor.columns
-    group = len(columns) // len(predictor.model.labels)
-    return PredictionTable(columns, group, rows, skipped, notes)
+    group = len(columns) // len(chosen(predictor.model, predictor.labels))
+    notes = [collected.domain.reason] if collected.domain.reason else []
+    return PredictionTable(columns, group, collected.rows, collected.skipped, notes)
 
 
-def _graph(
-    structure: NamedCrystal | Skipped, model: CrystalModel, notes: list[str]
-) -> CrystalGraph | Skipped:
-    """The graph of a structure, or why there is none; adds what the user should know."""
+def chosen(model: CrystalModel, names: Sequence[str] | None) -> tuple[Label, ...]:
+    """Labels of a model by name, in the order of the names; all of them for None.
+
+    Raises:
+        ValueError: naming the labels that there are, if one is not known.
+    """
+    if names is None:
+        return model.labels
+    known = {label.name: label for label in model.labels}
+    if not names:
+        raise ValueError(f"no label is wanted; there are {', '.join(known)}")
+    for name in names:
+        if name not in known:
+            raise ValueError(f"the model has no label {name!r}; there are {', '.join(known)}")
+    return tuple(known[name] for name in dict.fromkeys(names))
+
+
+@dataclass(frozen=True, eq=False)
+class _Pending:
+    """A structure whose prediction is due: graphs of its orderings, one if it has no disorder."""
+
+    source: str
+    crystal: Crystal
+    graphs: Sequence[CrystalGraph]
+    notes: Sequence[str]
+
+
+class _Collected:
+    """Predictions so far, and the structures of the chunk at hand."""
+
+    def __init__(self, predictor: Predictor, *, is_strict: bool) -> None:
+        self.predictor, self.is_strict = predictor, is_strict
+        self.domain = TrainingDomain.of(predictor.model, predictor.labels)
+        self.rows: list[PredictionRow] = []
+        self.skipped: list[Skipped] = []
+        self._pending: list[_Pending] = []
+
+    def take(self, structure: NamedCrystal | Skipped) -> None:
+        """Add a structure to the chunk, or note why it cannot be used.
+
+        Raises:
+            CrystalError: if it cannot be used and that is not wanted.
+        """
+        made = _pending(structure, self.predictor.model)
+        if isinstance(made, Skipped):
+            self._skip(made)
+            return
+        self._pending.append(made)
+        if sum(len(pending.graphs) for pending in self._pending) >= CHUNK:
+            self.finish_chunk()
+
+    def finish_chunk(self) -> None:
+        """Predict the structures of the chunk and drop their graphs."""
+        while self._pending:
+            owners = [k for k, pending in enumerate(self._pending) for _ in pending.graphs]
+            try:
+                values = self.predictor.predict([g for p in self._pending for g in p.graphs])
+            except PredictionError as error:
+                wrong = {owners[k]: reason for k, reason in sorted(error.reasons.items())}
+                for k, reason in wrong.items():
+                    self._skip(Skipped(self._pending[k].source, reason))
+                # The others are predicted again, without those that cannot be right.
+                self._pending = [p for k, p in enumerate(self._pending) if k not in wrong]
+                continue
+            starts = np.searchsorted(owners, range(len(self._pending) + 1))
+            for pending, first, last in zip(self._pending, starts, starts[1:], strict=False):
+                self.rows.append(self._row(pending, values[first:last]))
+            self._pending = []
+
+    def _skip(self, skipped: Skipped) -> None:
+        if self.is_strict:
+            raise CrystalError(str(skipped))
+        self.skipped.append(skipped)
+
+    def _row(self, pending: _Pending, values: Floats) -> PredictionRow:
+        """The row of a structure from (orderings, columns) values."""
+        mean = values.mean(axis=0).tolist() if len(values) > 1 else values[0].tolist()
+        standing = self.domain.standing(pending.crystal, pending.graphs[0].num_sites)
+        columns = self.predictor.columns
+        by_name = {column.name: x for column, x in zip(columns, mean, strict=True)}
+        notes = [*pending.notes, *standing.notes]
+        notes += self.domain.metal_notes(pending.crystal, by_name)
+        if len(values) > 1:
+            spread = ", ".join(
+                f"{column.header} {x:.2g}"
+                for column, x in zip(columns, values.std(axis=0), strict=True)
+            )
+            notes.append(f"mean of {len(values)} orderings; standard deviations {spread}")
+        return PredictionRow(
+            pending.source,
+            mean,
+            formula=standing.formula,
+            in_training=standing.in_training,
+            nearest=standing.nearest,
+            notes=tuple(notes),
+        )
+
+
+def _pending(structure: NamedCrystal | Skipped, model: CrystalModel) -> _Pending | Skipped:
+    """Graphs of a structure with what the user should know, or why there are none."""
     if isinstance(structure, Skipped):
         return structure
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", SymmetryWarning)
         try:
-            graph = model.graph(structure.crystal)
+            graphs = [model.graph(c) for c in (structure.crystal, *structure.others)]
         except (ValueError, ArithmeticError, MemoryError) as error:
             return Skipped(structure.source, reason_of(error))
-    hints = [*structure.crystal.notes, *(str(warning.message) for warning in caught)]
-    notes.extend(f"{structure.source}: {hint}" for hint in hints if hint)
-    return graph
+    hints = (*structure.crystal.notes, *dict.fromkeys(str(w.message) for w in caught))
+    return _Pending(structure.source, structure.crystal, graphs, hints)
 
 
 def max_atomic_number(model: CrystalModel) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from experiments.console import console, print_table
 from experiments.number_text import csv_text, json_text
+from experiments.training_domain import Neighbour
 from models.datasets.user import Skipped
 from models.files import write_new
 
@@ -19,6 +20,7 @@ FORMATS = (".csv", ".json")
 _FILE_WIDTH = 20
 """Characters of the screen left for the names of files, which are folded."""
 _NUMBER_WIDTH = 10  # of "-1.234e-05"
+_LAST = ("formula", "formula_in_training", "nearest_training", "notes")
 MAX_REASONS = 1000
 """Lines on the screen of structures that were skipped."""
 MAX_SHOWN = 50
@@ -41,10 +43,24 @@ class Column:
 
 @dataclass(frozen=True)
 class PredictionRow:
-    """Values of one structure, in the order of the columns."""
+    """Prediction of one structure.
+
+    Attributes:
+        source: file, or ``file#name``.
+        values: in the order of the columns.
+        formula: reduced.
+        in_training: whether a crystal of this formula was trained on: ``yes``, ``no``, labels for
+            which it is true, or empty if that is not known.
+        nearest: training crystals, the nearest first.
+        notes: what the user should know, one line each.
+    """
 
     source: str
     values: Sequence[float]
+    formula: str = ""
+    in_training: str = ""
+    nearest: Sequence[Neighbour] = ()
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +72,7 @@ class PredictionTable:
         group: columns that belong together on the screen.
         rows: one per structure that was predicted.
         skipped: structures that were not, with the reason.
-        notes: what the user should know about single structures.
+        notes: what the user should know about all of them.
     """
 
     columns: Sequence[Column]
@@ -67,8 +83,8 @@ class PredictionTable:
 
     @property
     def header(self) -> list[str]:
-        """Headers of all columns, ``file`` first."""
-        return ["file", *(column.header for column in self.columns)]
+        """Headers of all columns of a file, ``file`` first."""
+        return ["file", *(column.header for column in self.columns), *_LAST]
 
 
 def require_format(path: Path) -> None:
@@ -95,7 +111,19 @@ def write_predictions(table: PredictionTable, path: Path, origin: Mapping[str, o
 
 
 def _csv(table: PredictionTable) -> str:
-    return csv_text([table.header, *([row.source, *row.values] for row in table.rows)])
+    rows = (
+        [row.source, *row.values, row.formula, row.in_training, _nearest(row), "; ".join(row.notes)]
+        for row in table.rows
+    )
+    return csv_text([table.header, *rows])
+
+
+def _nearest(row: PredictionRow) -> str:
+    """The nearest training crystal as ``mp-390 TiO2 0.01``."""
+    if not row.nearest:
+        return ""
+    first = row.nearest[0]
+    return f"{first.id} {first.formula} {first.distance:.3g}"
 
 
 def _json(table: PredictionTable, origin: Mapping[str, object]) -> str:
@@ -107,6 +135,10 @@ def _json(table: PredictionTable, origin: Mapping[str, object]) -> str:
         "predictions": [
             {
                 "file": row.source,
+                "formula": row.formula,
+                "formula_in_training": row.in_training,
+                "nearest_training": [asdict(found) for found in row.nearest],
+                "notes": list(row.notes),
                 **{
                     n: v if math.isfinite(v) else None
                     for n, v in zip(names, row.values, strict=True)
@@ -124,26 +156,43 @@ def print_predictions(table: PredictionTable) -> None:
     """Show the first rows, then notes, then what was skipped and why."""
     shown = table.rows[:MAX_SHOWN]
     name_width = min(_FILE_WIDTH, max((len(row.source) for row in shown), default=0))
-    for number, part in enumerate(_parts(table.header[1:], table.group)):
-        rows = [[row.source, *(f"{x:.4g}" for x in row.values[part])] for row in shown]
+    labels = [column.header for column in table.columns]
+    about = max([len("formula"), *(len(row.formula) for row in shown)]) + len("trained") + 2
+    parts = _parts(labels, table.group)
+    # Formulas and what is known of them are shown where they cost no further lines.
+    widest = max(_NUMBER_WIDTH, *map(len, labels))
+    has_about = _room() > about + widest and _parts(labels, table.group, about) == parts
+    for number, part in enumerate(parts):
+        rows = [
+            [
+                row.source,
+                *([row.formula, row.in_training] if has_about else []),
+                *(f"{x:.4g}" for x in row.values[part]),
+            ]
+            for row in shown
+        ]
         title = "Predictions" if number == 0 else "Predictions, continued"
-        headers = ["\n".join(textwrap.wrap(h, _room())) for h in table.header[1:][part]]
-        print_table(title, ["file", *headers], rows, name_width)
+        headers = ["\n".join(textwrap.wrap(h, _room())) for h in labels[part]]
+        first = ["file", *(["formula", "trained"] if has_about else [])]
+        print_table(title, [*first, *headers], rows, name_width)
     if len(table.rows) > len(shown):
         console.print(f"and {len(table.rows) - len(shown):,} more; --out FILE keeps all")
-    for note in table.notes[:MAX_SHOWN]:
-        console.print(f"note: {note}", markup=False, highlight=False)
+    notes = [*table.notes, *(f"{row.source}: {note}" for row in table.rows for note in row.notes)]
+    for note in notes[:MAX_SHOWN]:
+        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+    if len(notes) > MAX_SHOWN:
+        console.print(f"and {len(notes) - MAX_SHOWN:,} more notes; --out FILE keeps all")
     if table.skipped:
         rows = [(skip.source, skip.reason) for skip in table.skipped]
         print_reasons(f"Skipped ({len(rows):,})", rows)
 
 
-def _parts(headers: Sequence[str], group: int) -> list[slice]:
+def _parts(headers: Sequence[str], group: int, taken: int = 0) -> list[slice]:
     """Runs of columns that fit side by side on the screen beside the names of files.
 
     Whole groups where they fit; at least one column each.
     """
-    room = _room()
+    room = _room() - taken
     widths = [max(len(header), _NUMBER_WIDTH) + 1 for header in headers]
     ends = [*range(0, len(headers), group), len(headers)]
     if any(sum(widths[a:b]) > room for a, b in pairwise(ends)):

@@ -8,7 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.datasets import FOLD_RULE_VERSION, NUM_FOLDS, Dataset
 from models.model import CrystalModel
-from photonic.hardware import first_problem
 
 
 class TrainingInfo(BaseModel):
@@ -35,6 +34,8 @@ class TrainingInfo(BaseModel):
         try:
             info = cls.model_validate(dict(model.info))
         except ValidationError as error:
+            from photonic.hardware import first_problem  # loads all of light, for this alone
+
             raise ValueError(f"the checkpoint's `info`: {first_problem(error)}") from None
         if info.fold_rule != FOLD_RULE_VERSION:
             raise ValueError(

@@ -1,7 +1,7 @@
 """Crystals: canonical structures, graphs, the frame-aligned network, data sets, checkpoints."""
 
 from models.checkpoint import CheckpointError, checkpoint_names, load_checkpoint
-from models.crystal import Crystal, CrystalError
+from models.crystal import Crystal, CrystalError, CrystalWarning
 from models.datasets import Dataset, dataset_names, load_dataset
 from models.graph import CrystalGraph, GraphSettings, build_graph
 from models.labels import Label
@@ -14,6 +14,7 @@ __all__ = [
     "CrystalError",
     "CrystalGraph",
     "CrystalModel",
+    "CrystalWarning",
     "Dataset",
     "GraphSettings",
     "Label",

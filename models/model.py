@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from models.batch import GraphBatch, collate
-from models.crystal import Crystal, CrystalError
+from models.crystal import Crystal, CrystalError, CrystalWarning
 from models.crystal.check import check_usable
+from models.crystal.convert import crystals_of
 from models.graph import CrystalGraph, GraphSettings
 from models.labels import Label
 from models.network import SPFrameNetwork
 from models.network_graph import network_graph
-
-if TYPE_CHECKING:
-    from pymatgen.core import Structure
 
 MAX_EDGES_PER_BATCH = 40_000  # bounds memory; about 60 crystals
 MAX_DEVIATIONS = 100.0
@@ -64,28 +62,28 @@ class CrystalModel:
         """Real dtype of the weights."""
         return self.network.element_features.dtype
 
-    def predict(self, structures: Sequence[Structure | Crystal]) -> dict[str, NDArray[np.float64]]:
+    def predict(self, structures: object) -> dict[str, NDArray[np.float64]]:
         """Predicted labels in physical units, in the order of the structures.
 
         Args:
-            structures: pymatgen structures or ``Crystal`` objects; cell, origin and site order do
-                not matter.
+            structures: a pymatgen structure, a ``Crystal``, an ``ase.Atoms`` or the path of a
+                structure file, or a sequence of these; cell, origin and site order do not matter.
+                A file with several structures stands for all of them.
 
         Returns:
-            label name to (len(structures),) values in ``label.unit``.
+            label name to (number of structures,) values in ``label.unit``.
 
         Raises:
-            TypeError: if the structures are no sequence.
+            TypeError: if something else is given.
             CrystalError: naming the structure that cannot be used, as ``check_usable`` has it.
             PredictionError: naming the first structure whose prediction cannot be right.
+
+        Warns:
+            CrystalWarning: for what the user should know about how a structure was read.
         """
-        is_one = isinstance(structures, str | Mapping | Crystal) or hasattr(structures, "lattice")
-        if is_one or not isinstance(structures, Iterable):
-            raise TypeError(
-                f"`structures` must be a sequence of structures, got {type(structures).__name__}; "
-                "put a single structure in a list"
-            )
-        graphs = [self._graph(index, structure) for index, structure in enumerate(structures)]
+        graphs = [
+            self._graph(index, crystal) for index, crystal in enumerate(crystals_of(structures))
+        ]
         return self.predictions(self.standardised(list(self.batches(graphs))))
 
     def graph(self, crystal: Crystal) -> CrystalGraph:
@@ -99,11 +97,10 @@ class CrystalModel:
         """
         return network_graph(crystal, self.graph_settings, self.network.config)
 
-    def _graph(self, index: int, structure: Structure | Crystal) -> CrystalGraph:
+    def _graph(self, index: int, crystal: Crystal) -> CrystalGraph:
+        for note in crystal.notes:
+            warnings.warn(f"structure {index}: {note}", CrystalWarning, stacklevel=3)
         try:
-            crystal = (
-                structure if isinstance(structure, Crystal) else Crystal.from_structure(structure)
-            )
             check_usable(crystal, len(self.network.element_features) - 1)
             return self.graph(crystal)
         except CrystalError as error:

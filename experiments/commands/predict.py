@@ -13,6 +13,7 @@ from experiments.commands.options import DEFAULT_CHECKPOINT, On, OtherCheckpoint
 if TYPE_CHECKING:
     from experiments.prediction import Predictor
     from experiments.prediction_table import PredictionTable
+    from models.crystal.sites import ReadOptions
 
 DEFAULT_CHIPS = 16
 
@@ -28,9 +29,25 @@ def predict(
     out: Annotated[
         Path | None, typer.Option("--out", help="Write a .csv or .json file; must not exist.")
     ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option("--labels", help="Labels that are wanted, such as n,gap; default: all."),
+    ] = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Stop at the first structure that cannot be used.")
+        bool,
+        typer.Option(
+            "--strict",
+            help="Stop at the first structure that cannot be used, or only after a repair.",
+        ),
     ] = False,
+    disorder: Annotated[
+        str,
+        typer.Option(
+            "--disorder",
+            help="Partly occupied sites: refuse; order: one ordering of them; average: the mean of "
+            "eight.",
+        ),
+    ] = "refuse",
     on: On = None,
     chips: Annotated[
         int | None,
@@ -57,9 +74,12 @@ def predict(
     if out is not None:
         require_format(out)
         refuse_existing(out)
-    predictor, origin = _predictor(on, checkpoint, DEFAULT_CHIPS if chips is None else chips, seed)
+    wanted = None if labels is None else tuple(part.strip() for part in labels.split(","))
+    num_chips = DEFAULT_CHIPS if chips is None else chips
+    predictor, origin = _predictor(on, checkpoint, num_chips, seed, wanted)
+    options = _options(predictor, strict, disorder)
     paths = expand(files)
-    table = _predict(paths, predictor, strict)
+    table = _predict(paths, predictor, options)
     _require_rows(table)
     if out is not None:
         prepare_file(out)
@@ -68,39 +88,59 @@ def predict(
 
 
 def _predictor(
-    on: Path | None, checkpoint: str | None, num_chips: int, seed: int
+    on: Path | None,
+    checkpoint: str | None,
+    num_chips: int,
+    seed: int,
+    labels: tuple[str, ...] | None,
 ) -> tuple[Predictor, dict[str, Any]]:
     """What predicts, and an account of it."""
     from experiments.commands.model_account import account_of_checkpoint, account_of_mapped
-    from experiments.prediction import ChipPredictor, DigitalPredictor, require_own_checkpoint
+    from experiments.prediction import (
+        ChipPredictor,
+        DigitalPredictor,
+        chosen,
+        require_own_checkpoint,
+    )
     from models.checkpoint import load_checkpoint
 
     if on is None:
         name = checkpoint or DEFAULT_CHECKPOINT
-        return DigitalPredictor(load_checkpoint(name)), account_of_checkpoint(name)
+        predictor = DigitalPredictor(load_checkpoint(name), labels)
+        chosen(predictor.model, labels)
+        return predictor, account_of_checkpoint(name)
     from experiments.mapped import load_mapped
 
     mapped = load_mapped(on)
     if checkpoint is not None:
         require_own_checkpoint(on, checkpoint)
+    chosen(mapped.model, labels)
     account = account_of_mapped(on, mapped, num_chips)
-    return ChipPredictor(mapped, num_chips, seed), {**account, "seed": seed}
+    return ChipPredictor(mapped, num_chips, seed, labels), {**account, "seed": seed}
 
 
-def _predict(paths: list[Path], predictor: Predictor, is_strict: bool) -> PredictionTable:
+def _options(predictor: Predictor, is_strict: bool, disorder: str) -> ReadOptions:
+    """What the reader is to do with files that are not plain."""
+    from experiments.prediction import max_atomic_number
+    from models.crystal.sites import DISORDER, ReadOptions
+
+    if disorder not in DISORDER:
+        raise ValueError(f"--disorder must be {', '.join(DISORDER)}, got {disorder!r}")
+    return ReadOptions(max_atomic_number(predictor.model), is_strict, disorder)
+
+
+def _predict(paths: list[Path], predictor: Predictor, options: ReadOptions) -> PredictionTable:
     from experiments.console import progress
-    from experiments.prediction import max_atomic_number, predict_structures
+    from experiments.prediction import predict_structures
     from experiments.structures import iter_structures
-    from models.crystal.sites import ReadOptions
 
-    options = ReadOptions(max_atomic_number=max_atomic_number(predictor.model))
     structures = iter_structures(paths, options)
     seen = itertools.count(1)
     with progress("structures", len(paths)) as advance:
         return predict_structures(
             structures,
             predictor,
-            is_strict=is_strict,
+            is_strict=options.is_strict,
             # A file may hold many structures: the total grows when they turn up.
             on_structure=lambda: advance(max(len(paths), next(seen))),
         )

@@ -5,7 +5,15 @@ from models.crystal.crystal import (
     MIN_DISTANCE,
     Crystal,
     CrystalError,
+    CrystalWarning,
     check_room,
 )
 
-__all__ = ["MAX_ATOMIC_NUMBER", "MIN_DISTANCE", "Crystal", "CrystalError", "check_room"]
+__all__ = [
+    "MAX_ATOMIC_NUMBER",
+    "MIN_DISTANCE",
+    "Crystal",
+    "CrystalError",
+    "CrystalWarning",
+    "check_room",
+]

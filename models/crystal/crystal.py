@@ -33,6 +33,10 @@ ROUNDED_OCCUPANCY = 1e-3
 NOT_PERIODIC = "not periodic in three directions: slabs, chains and molecules are no crystals"
 
 
+class CrystalWarning(UserWarning):
+    """What the user should know about how a structure was read."""
+
+
 class CrystalError(ValueError):
     """A structure that no prediction can be made for; the message says why."""
 

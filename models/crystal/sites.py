@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from models.crystal.disorder import MixedSite, orderings
 # R listed rows, O operations, N sites of the cell
 
 Disorder = Literal["refuse", "order", "average"]
+DISORDER: tuple[Disorder, ...] = get_args(Disorder)
 SAME_SITE = 0.05
 """[Angstrom] images of one site lie nearer than this, however their coordinates were rounded."""
 SILENT_MOVE = 1e-3

@@ -250,7 +250,7 @@ def test_csv_has_units_and_full_digits(place: Path, model: CrystalModel) -> None
     assert header[:3] == ["file", "n", "gap [eV]"]
     assert [row[0] for row in rows] == ["POSCAR-salt", "rutile.cif", "two.json#0", "two.json#mp-9"]
     expected = model.predict([salt()])
-    assert [float(x) for x in rows[0][1:]] == pytest.approx(
+    assert [float(x) for x in rows[0][1 : 1 + len(model.labels)]] == pytest.approx(
         [expected[label.name][0] for label in model.labels], rel=INVARIANCE_F32
     )
     assert "Skipped (2)" in shown
@@ -279,7 +279,10 @@ def test_values_beyond_range_are_null_in_json(tmp_path: Path) -> None:
     prediction_table.write_predictions(table, tmp_path / "x.json", {})
     assert json.loads((tmp_path / "x.json").read_text())["predictions"][0]["K"] is None
     prediction_table.write_predictions(table, tmp_path / "x.csv", {})
-    assert (tmp_path / "x.csv").read_text().splitlines() == ["file,K [GPa]", "x.cif,inf"]
+    assert (tmp_path / "x.csv").read_text().splitlines() == [
+        "file,K [GPa],formula,formula_in_training,nearest_training,notes",
+        "x.cif,inf,,,,",
+    ]
 
 
 def test_notes_reach_the_user(place: Path) -> None:
@@ -287,7 +290,11 @@ def test_notes_reach_the_user(place: Path) -> None:
     bare = [x for x in lines if not x.strip().startswith("_symmetry") and "x, y, z" not in x]
     Path("bare.cif").write_text("\n".join(bare).replace("loop_\nloop_", "loop_"))
     assert "note: bare.cif: states no symmetry" in run("bare.cif", "--out", "x.json")
-    assert "states no symmetry" in json.loads(Path("x.json").read_text())["notes"][0]
+    [row] = json.loads(Path("x.json").read_text())["predictions"]
+    assert "states no symmetry" in row["notes"][0]
+    run("bare.cif", "--out", "x.csv")
+    header, cells = csv.reader(Path("x.csv").read_text().splitlines())
+    assert "states no symmetry" in dict(zip(header, cells, strict=True))["notes"]
 
 
 def test_labels_of_a_chip_table_stay_together(monkeypatch: pytest.MonkeyPatch) -> None:

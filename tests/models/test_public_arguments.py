@@ -10,6 +10,9 @@ from pymatgen.core import Lattice, Molecule, Structure
 
 import models
 from models import Crystal, CrystalError, GraphSettings, NetworkConfig
+from models.crystal import CrystalWarning
+from tests.models.cif_text import block
+from tests.tolerances import INVARIANCE_F32
 
 STRUCTURE = Structure(Lattice.cubic(4.0), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]])
 CRYSTAL = Crystal.from_structure(STRUCTURE)
@@ -82,18 +85,43 @@ def test_crystals_take_lists_and_tensors():
         assert getattr(found, name).dtype == expected.dtype
 
 
-@pytest.mark.parametrize(
-    "bad", [None, 3, "NaCl.cif", {}, STRUCTURE, CRYSTAL], ids=lambda bad: type(bad).__name__
-)
-def test_predict_wants_a_sequence(model, bad):
-    with pytest.raises(TypeError, match="`structures` must be a sequence of structures, got"):
+@pytest.mark.parametrize("bad", [None, 3, {}, b"x"], ids=lambda bad: type(bad).__name__)
+def test_predict_wants_structures(model, bad):
+    with pytest.raises(TypeError, match="`structures` must be a pymatgen Structure, a Crystal, an"):
         model.predict(bad)
 
 
-@pytest.mark.parametrize("bad", [None, 3, "x", [STRUCTURE], Molecule(["H"], [[0, 0, 0]])])
+@pytest.mark.parametrize("bad", [None, 3, [STRUCTURE], Molecule(["H"], [[0, 0, 0]])])
 def test_predict_names_what_is_no_structure(model, bad):
     with pytest.raises(CrystalError, match="structure 1: a periodic structure is needed, got"):
         model.predict([STRUCTURE, bad])
+
+
+def test_predict_takes_structures_of_every_kind(model, tmp_path):
+    atoms = pytest.importorskip("ase").Atoms(
+        "NaCl", positions=STRUCTURE.cart_coords, cell=STRUCTURE.lattice.matrix, pbc=True
+    )
+    path = tmp_path / "POSCAR"
+    path.write_text(STRUCTURE.to(fmt="poscar"))
+    kinds = [STRUCTURE, CRYSTAL, atoms, path, str(path)]
+    expected = model.predict([STRUCTURE])["n"]
+    for kind in kinds:
+        np.testing.assert_allclose(model.predict(kind)["n"], expected, rtol=INVARIANCE_F32)
+    assert model.predict(kinds)["n"].shape == (5,)
+    with pytest.raises(CrystalError, match="structure 1: .*nowhere.cif: no such file"):
+        model.predict([STRUCTURE, tmp_path / "nowhere.cif"])
+    with pytest.raises(CrystalError, match="not periodic in three directions"):
+        model.predict(pytest.importorskip("ase").Atoms("H"))
+    slab = Structure(Lattice(4 * np.eye(3), pbc=(True, True, False)), ["Na"], [[0, 0, 0]])
+    with pytest.raises(CrystalError, match="structure 0: not periodic in three directions"):
+        model.predict([slab])
+
+
+def test_predict_warns_of_what_the_reader_noted(model, tmp_path):
+    path = tmp_path / "x.cif"
+    path.write_text(block(items=()))
+    with pytest.warns(CrystalWarning, match="structure 0: states no symmetry"):
+        model.predict(path)
 
 
 def test_replaced_weights_are_tensors_of_the_network(model):
