@@ -108,7 +108,7 @@ def test_predict_takes_structures_of_every_kind(model, tmp_path):
     for kind in kinds:
         np.testing.assert_allclose(model.predict(kind)["n"], expected, rtol=INVARIANCE_F32)
     assert model.predict(kinds)["n"].shape == (5,)
-    with pytest.raises(CrystalError, match="structure 1: .*nowhere.cif: no such file"):
+    with pytest.raises(CrystalError, match=r"structure 1: .*nowhere\.cif: no such file"):
         model.predict([STRUCTURE, tmp_path / "nowhere.cif"])
     with pytest.raises(CrystalError, match="not periodic in three directions"):
         model.predict(pytest.importorskip("ase").Atoms("H"))
