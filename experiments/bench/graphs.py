@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from experiments.console import console, print_table
 from experiments.number_text import json_text
 from experiments.record import RunRecord
 from models.crystal import Crystal
+from models.crystal.read import read_structure_file
 from models.graph import GraphSettings
 from models.graph_cache import load_graphs
 from photonic.files import write_atomic
@@ -26,6 +28,10 @@ REQUIRED_PER_CORE = 500.0
 """Whole graphs per second and process, at least, with one process on every core."""
 REQUIRED_RATIO = 10.0
 """Rate over that of the yardstick, at least."""
+NUM_FILES = 300
+"""CIFs that are read."""
+REQUIRED_FILES = 300.0
+"""CIFs per second and core, at least."""
 BUSY = 0.5
 """Load average at the start from which others had a share in the times."""
 
@@ -96,6 +102,7 @@ def measure_graphs(
         yield from _compared(times, processes, len(crystals))
     yield last
     yield _from_cache(everything, settings, turns)
+    yield from _reading(spread(crystals, NUM_FILES), turns)
 
 
 def _compared(timings: dict[str, Timing], processes: int, count: int) -> Iterator[GraphRate]:
@@ -122,6 +129,37 @@ def _from_cache(crystals: list[Crystal], settings: GraphSettings, turns: int) ->
             seconds.append(time.perf_counter() - start)
     work = "the same from the cache, hashes checked"
     return GraphRate(work, 1, len(crystals), Timing(tuple(seconds)))
+
+
+def _reading(crystals: list[Crystal], turns: int) -> Iterator[GraphRate]:
+    """Rates of reading CIFs with symmetry, checks included, and of pymatgen's reader."""
+    from pymatgen.io.cif import CifParser, CifWriter
+
+    with tempfile.TemporaryDirectory() as directory, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of spglib and pymatgen
+        paths = []
+        for number, crystal in enumerate(crystals):
+            path = Path(directory) / f"{number}.cif"
+            path.write_text(str(CifWriter(crystal.to_structure(), symprec=0.01)))
+            paths.append(path)
+
+        def ours() -> int:
+            return sum(1 for path in paths for _ in read_structure_file(path))
+
+        def pymatgens() -> int:
+            return sum(len(CifParser(path).parse_structures(primitive=False)) for path in paths)
+
+        timings = time_in_turn(ours, pymatgens, turns=turns)
+    for work, timing in zip(("CIFs read and checked", "CIFs by pymatgen"), timings, strict=True):
+        is_ours = timing is timings[0]
+        yield GraphRate(
+            work,
+            1,
+            len(crystals),
+            timing,
+            timings[1].median / timing.median,
+            required_rate=REQUIRED_FILES if is_ours else None,
+        )
 
 
 def load_average() -> float | None:

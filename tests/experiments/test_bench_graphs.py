@@ -8,6 +8,7 @@ import pytest
 
 from experiments.bench.graph_routes import ROUTES, shipped_crystals, spread
 from experiments.bench.graphs import (
+    REQUIRED_FILES,
     REQUIRED_PER_CORE,
     REQUIRED_RATIO,
     GraphRate,
@@ -77,7 +78,9 @@ def test_all_rates_are_measured_and_written(
         ratios = {r.work: r.ratio for r in part}
         assert ratios["pymatgen get_all_neighbors"] == 1.0
         assert part[0].required_ratio == part[1].required_ratio == REQUIRED_RATIO
-    assert len(found) == 2 * len(ROUTES) + 2
+    assert len(found) == 2 * len(ROUTES) + 4
+    assert [r.work for r in found[-2:]] == ["CIFs read and checked", "CIFs by pymatgen"]
+    assert found[-1].ratio == 1.0 and found[-2].required_rate == REQUIRED_FILES
     assert [r.num_crystals for r in found[-2:]] == [24, 24]
     assert found[-2].required_rate == 2 * REQUIRED_PER_CORE
     assert all(r.per_second > 0 for r in found)
