@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from experiments.prediction_table import Column, PredictionRow, PredictionTable
-from experiments.training_domain import TrainingDomain
+from experiments.training_domain import training_domain
 from models.checkpoint import CONFIG_FILE, WEIGHTS_FILE, checkpoint_bytes
 from models.crystal import Crystal, CrystalError
 from models.crystal.found import reason_of
@@ -188,7 +188,7 @@ class _Collected:
 
     def __init__(self, predictor: Predictor, *, is_strict: bool) -> None:
         self.predictor, self.is_strict = predictor, is_strict
-        self.domain = TrainingDomain.of(predictor.model, predictor.labels)
+        self.domain = training_domain(predictor.model, predictor.labels)
         self.rows: list[PredictionRow] = []
         self.skipped: list[Skipped] = []
         self._pending: list[_Pending] = []

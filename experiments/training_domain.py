@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -175,33 +176,6 @@ class TrainingDomain:
     sets: tuple[TrainingSet, ...]
     reason: str = ""
 
-    @classmethod
-    def of(cls, model: CrystalModel, labels: Sequence[str] | None = None) -> TrainingDomain:
-        """The training sets behind some labels of a model, from the account in its checkpoint.
-
-        Args:
-            model: from a checkpoint.
-            labels: names; None for all.
-        """
-        by_set: dict[str, list[str]] = {}
-        for label in model.labels:
-            if labels is None or label.name in labels:
-                by_set.setdefault(label.dataset, []).append(label.name)
-        try:
-            info = TrainingInfo.of(model)
-            sets = []
-            for name, names in by_set.items():
-                if name not in dataset_names():
-                    raise ValueError(f"data set {name!r} is not shipped")
-                dataset = load_dataset(name)
-                info.check_data(dataset)
-                has_validation = info.validation_fold is not None
-                split = training_split(dataset, info.test_fold, has_validation=has_validation)
-                sets.append(TrainingSet.of(dataset, split.train, names))
-        except ValueError as error:
-            return cls((), f"the training set is not known: {error}")
-        return cls(tuple(sets))
-
     def standing(self, crystal: Crystal, num_sites: int | None = None) -> Standing:
         """Where a crystal lies: formula, nearest training crystals, and what is unusual.
 
@@ -249,6 +223,36 @@ class TrainingDomain:
             f"likely a metal ({' and '.join(reasons)}): {', '.join(labels)} mean little, because "
             f"they were trained on crystals with a gap of at least {SMALLEST_GAP} eV"
         ]
+
+
+@functools.lru_cache(maxsize=4)
+def training_domain(model: CrystalModel, labels: tuple[str, ...] | None = None) -> TrainingDomain:
+    """The training sets behind some labels of a model, from the account in its checkpoint.
+
+    Args:
+        model: from a checkpoint.
+        labels: names; None for all.
+    """
+    by_set: dict[str, list[str]] = {}
+    for label in model.labels:
+        if labels is None or label.name in labels:
+            by_set.setdefault(label.dataset, []).append(label.name)
+    try:
+        info = TrainingInfo.of(model)
+        sets = [_training_set(info, name, names) for name, names in by_set.items()]
+    except ValueError as error:
+        return TrainingDomain((), f"the training set is not known: {error}")
+    return TrainingDomain(tuple(sets))
+
+
+def _training_set(info: TrainingInfo, name: str, labels: Sequence[str]) -> TrainingSet:
+    if name not in dataset_names():
+        raise ValueError(f"data set {name!r} is not shipped")
+    dataset = load_dataset(name)
+    info.check_data(dataset)
+    has_validation = info.validation_fold is not None
+    split = training_split(dataset, info.test_fold, has_validation=has_validation)
+    return TrainingSet.of(dataset, split.train, labels)
 
 
 def describe(crystal: Crystal) -> NDArray[np.float64]:

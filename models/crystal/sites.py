@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from models.crystal.check import MAX_SITES, check_number_of_sites
 from models.crystal.crystal import ROUNDED_OCCUPANCY, Crystal, CrystalError
 from models.crystal.disorder import MixedSite, orderings
+from models.printable import one_line
 
 # R listed rows, O operations, N sites of the cell
 
@@ -58,8 +59,9 @@ class Notes:
 
     def add(self, line: str) -> None:
         """Note something that changes nothing about the crystal, once."""
-        if line and line not in self.lines:
-            self.lines.append(line)
+        shown = one_line(line)
+        if shown and shown not in self.lines:
+            self.lines.append(shown)
 
     def repair(self, line: str) -> None:
         """Note something that was read other than it is written.

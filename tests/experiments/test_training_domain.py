@@ -10,7 +10,7 @@ from pymatgen.core import Lattice, Structure
 
 from experiments.prediction import DigitalPredictor, chosen, predict_structures
 from experiments.structures import iter_structures
-from experiments.training_domain import TrainingDomain
+from experiments.training_domain import TrainingDomain, training_domain
 from models.checkpoint import load_checkpoint
 from models.crystal import Crystal, CrystalWarning
 from models.crystal.composition import reduced_formula
@@ -32,7 +32,7 @@ def model() -> CrystalModel:
 
 @pytest.fixture(scope="module")
 def domain(model: CrystalModel) -> TrainingDomain:
-    return TrainingDomain.of(model)
+    return training_domain(model)
 
 
 def crystal(structure: Structure) -> Crystal:
@@ -87,7 +87,7 @@ def test_metals(domain: TrainingDomain) -> None:
 
 def test_checkpoint_that_does_not_tell(model: CrystalModel) -> None:
     silent = CrystalModel(model.network, model.graph_settings, model.labels, {})
-    domain = TrainingDomain.of(silent)
+    domain = training_domain(silent)
     assert domain.reason.startswith("the training set is not known")
     standing = domain.standing(crystal(rutile()))
     assert standing.in_training == "" and standing.nearest == ()

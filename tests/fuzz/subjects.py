@@ -47,6 +47,7 @@ from tests.experiments.calibrations import stored_calibration
 from tests.experiments.study_inputs import HERE, mapped_directory, study, study_file
 from tests.fuzz.mutations import Content
 from tests.fuzz.workers import Refused
+from tests.models.cif_text import SALT, SALT_CELL, block
 from tests.photonic.chips import PROVENANCE, network
 
 DATA = Path(__file__).parents[1] / "data"
@@ -89,6 +90,15 @@ def files_of(folder: Path) -> dict[str, bytes]:
 # Crystals
 
 
+_SYMBOL = (
+    "_space_group_name_H-M_alt 'F m -3 m'",
+    "_space_group_IT_number 225",
+    "_space_group_name_Hall '-F 4 2 3'",
+    "_chemical_formula_sum 'Na Cl'",
+    "_cell_formula_units_Z 4",
+)
+
+
 def _structures(mapped: MappedModel) -> list[Subject]:
     dataset = load_dataset("dielectric")
     few = [dataset.crystals[n].to_structure() for n in (3, 77, 400)]
@@ -121,6 +131,8 @@ def _structures(mapped: MappedModel) -> list[Subject]:
             [s.as_dict() for s in few] + [atoms, {"id": "c", "structure": cif}]
         ),
         "two.extxyz": 2 * _extxyz(few[2]),
+        "lines.jsonl": "".join(json.dumps(x) + "\n" for x in (few[1].as_dict(), {"atoms": atoms})),
+        "symbol.cif": block((SALT[0], SALT[4]), SALT_CELL, _SYMBOL),
     }
     packed = {
         f"{n}.gz": gzip_bytes(t.encode()) for n, t in files.items() if n in ("one.cif", "one.json")
@@ -190,7 +202,8 @@ def _predict(folder: Path, predictor: DigitalPredictor) -> None:
     table = predict_structures(iter_structures(expand(sorted(files))), predictor)
     (_csv(table) + _json(table, {})).encode()
     print_predictions(table)
-    for line in (*map(str, table.skipped), *table.notes):
+    notes = [note for row in table.rows for note in row.notes]
+    for line in (*map(str, table.skipped), *table.notes, *notes):
         _check_line(line)
     if not table.rows:
         raise Refused(table.skipped[0].reason)
