@@ -189,7 +189,7 @@ MISTAKES = {
         lambda place: ["map", "--hardware", "flw6_like", "--out", "new"],
         "--tile 6",
     ),
-    "broken cif": (broken_cif, "broken.cif: not a readable structure"),
+    "broken cif": (broken_cif, "broken.cif: no atoms in this block"),
     "disordered cif": (disordered_cif, "partly occupied"),
     "missing file": (lambda place: ["predict", "none.cif"], "none.cif: no such file"),
     "missing checkpoint": (
