@@ -177,7 +177,7 @@ def print_predictions(table: PredictionTable) -> None:
         print_table(title, [*first, *headers], rows, name_width)
     if len(table.rows) > len(shown):
         console.print(f"and {len(table.rows) - len(shown):,} more; --out FILE keeps all")
-    notes = [*table.notes, *(f"{row.source}: {note}" for row in table.rows for note in row.notes)]
+    notes = [*table.notes, *_notes_of_rows(table.rows)]
     for note in notes[:MAX_SHOWN]:
         console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
     if len(notes) > MAX_SHOWN:
@@ -185,6 +185,18 @@ def print_predictions(table: PredictionTable) -> None:
     if table.skipped:
         rows = [(skip.source, skip.reason) for skip in table.skipped]
         print_reasons(f"Skipped ({len(rows):,})", rows)
+
+
+def _notes_of_rows(rows: Sequence[PredictionRow]) -> list[str]:
+    """One line for each note, with the first structure that it is about and how many there are."""
+    sources: dict[str, list[str]] = {}
+    for row in rows:
+        for note in row.notes:
+            sources.setdefault(note, []).append(row.source)
+    return [
+        f"{first}{f' and {len(others):,} more' if others else ''}: {note}"
+        for note, (first, *others) in sources.items()
+    ]
 
 
 def _parts(headers: Sequence[str], group: int, taken: int = 0) -> list[slice]:

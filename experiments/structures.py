@@ -42,15 +42,19 @@ def iter_structures(
         yield from read_structure_file(path, options)
 
 
-def read_crystals(paths: Sequence[Path]) -> list[Crystal]:
-    """The one crystal in each file, in order.
+def read_crystals(paths: Sequence[Path], options: ReadOptions = DEFAULTS) -> list[Crystal]:
+    """The one crystal in each file, in order, with the notes of the reader.
+
+    Args:
+        paths: files.
+        options: what to do with files that are not plain.
 
     Raises:
         CrystalError: naming the file that holds no usable structure, or several.
     """
     crystals = []
     for path in paths:
-        found = list(read_structure_file(path))
+        found = list(read_structure_file(path, options))
         if isinstance(found[0], Skipped):
             raise CrystalError(str(found[0]))
         if len(found) > 1:

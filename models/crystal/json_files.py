@@ -155,8 +155,13 @@ def _decode(
         if is_read and not is_list:
             raise
         return None
+    behind = end
     end = _skip_blanks(text, end)
     if not is_list:
+        if end == len(text) and not is_read:  # a line may go on
+            return None
+        if end < len(text) and "\n" not in text[behind:end]:
+            raise DatasetError(f"a new line is missing before {text[end : end + 20]!r}")
         return value, end
     if end == len(text):  # a number may go on
         return None

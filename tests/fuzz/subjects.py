@@ -16,6 +16,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -196,10 +197,15 @@ def _dataset(folder: Path, name: str) -> None:
         _check_line(str(skip))
 
 
+MAX_STRUCTURES = 500
+"""Structures of an input that are predicted: honest work grows with their number."""
+
+
 def _predict(folder: Path, predictor: DigitalPredictor) -> None:
     """As ``lightframe predict``: the table printed and written, also the reasons in it."""
     files = [p for p in folder.iterdir() if not p.is_dir()] or [folder]
-    table = predict_structures(iter_structures(expand(sorted(files))), predictor)
+    structures = islice(iter_structures(expand(sorted(files))), MAX_STRUCTURES)
+    table = predict_structures(structures, predictor)
     (_csv(table) + _json(table, {})).encode()
     print_predictions(table)
     notes = [note for row in table.rows for note in row.notes]

@@ -132,6 +132,12 @@ def test_lines(name: str, tmp_path: Path) -> None:
     assert cut["#b"] == SECOND and "not readable JSON" in cut[""]
 
 
+def test_values_without_lines_of_their_own_are_damage(tmp_path: Path) -> None:
+    text = json.dumps(RUTILE)
+    [reason] = outcomes(text + text, tmp_path).values()
+    assert reason.startswith("a new line is missing before")
+
+
 def test_notes_of_cif_text(tmp_path: Path) -> None:
     text = block(items=())
     note = "states no symmetry: all atoms were taken to be listed (P1)"
