@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 import torch
@@ -70,8 +71,7 @@ def chip_model(
         bias = network.get_submodule(name).bias
         layer = OpticalLinear(weights[f"{name}.weight"], bias, link, noise)
         setattr(network.get_submodule(parent), child, layer)
-    model = mapped.model
-    return CrystalModel(network, model.graph_settings, model.labels, model.info)
+    return dataclasses.replace(mapped.model, network=network)
 
 
 def chip_outputs(

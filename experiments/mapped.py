@@ -15,9 +15,10 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from experiments.record import RunRecord
-from models.checkpoint import checkpoint_bytes, load_checkpoint
+from models.checkpoint import checkpoint_bytes, load_checkpoint, training_set_bytes
 from models.model import CrystalModel
 from models.tensor_file import read_tensors
+from models.training_set import TRAINING_SET_FILE
 from photonic import Chip, HardwareConfig, Program, map_linear
 from photonic.drive import has_short_drive
 from photonic.drive_laws.branch import Shortfall
@@ -206,6 +207,10 @@ def save_mapped(mapped: MappedModel, checkpoint: str | Path, directory: Path) ->
     )
     target = directory / CHECKPOINT_DIR
     target.mkdir(exist_ok=True)
+    # The record of the training set is tied to the weights by itself.
+    training_set = training_set_bytes(checkpoint)
+    if training_set is not None:
+        files[TRAINING_SET_FILE] = training_set
     for name, content in files.items():
         write_atomic(target / name, content)
     write_atomic(directory / PROGRAMS_FILE, data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,9 @@ def _fit(run: FineTuningRun, output: OutputDirectory) -> CrystalModel:
         best = run.fit(output.partial, on_epoch)
     with console.status("Test chips"):
         info = run.info(record.model_dump(mode="json"))
-    model = CrystalModel(best.network, best.graph_settings, best.labels, info)
+    # What the weights were trained on before counts as well, and holds all that is trained on now.
+    known = load_checkpoint(config.checkpoint).training_set
+    model = dataclasses.replace(best, info=info, training_set=known)
     _print_errors(model)
     save_checkpoint(model, element_table().names, output.partial)
     return model

@@ -314,7 +314,9 @@ class TrainingRun:
     def model(self, weights: dict[str, Tensor]) -> CrystalModel:
         """The digital model with the given weights, in evaluation mode, on the CPU."""
         network = digital_network(self.config, weights, len(self.data.labels))
-        return CrystalModel(network, self.config.graph, self.data.labels, {})
+        return CrystalModel(
+            network, self.config.graph, self.data.labels, {}, self.data.training_set
+        )
 
 
 def batch_to(batch: GraphBatch, device: str) -> GraphBatch:

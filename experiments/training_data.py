@@ -16,6 +16,7 @@ from models.graph_cache import load_graphs
 from models.labels import Label
 from models.network import NetworkConfig
 from models.network_graph import network_graph, seen_by
+from models.training_set import MAX_CRYSTALS, TrainingCrystals, TrainingSet
 
 
 class LabelSpec(BaseModel):
@@ -54,6 +55,8 @@ class TrainingData:
         train, validation, test: indices into the crystals; folds follow the reduced formula over
             the union of the data sets, so that no formula is on two sides.
         sha256: data set name to hash of its records.
+        training_set: record of the training crystals; None if it is not known or too large. That of
+            other crystals than ``train`` is left out.
     """
 
     ids: tuple[str, ...]
@@ -64,6 +67,14 @@ class TrainingData:
     validation: NDArray[np.int64]
     test: NDArray[np.int64]
     sha256: dict[str, str]
+    training_set: TrainingSet | None = None
+
+    def __post_init__(self) -> None:
+        if self.training_set is not None:
+            parts = self.training_set.crystals.items()
+            recorded = [f"{name}/{id_}" for name, part in parts for id_ in part.id]
+            if recorded != [self.ids[index] for index in self.train]:
+                object.__setattr__(self, "training_set", None)
 
     @property
     def num_frame_fallbacks(self) -> int:
@@ -132,13 +143,25 @@ def load_training_data(
             else seen_by(graph, variant)
             for crystal, graph in zip(crystals, built, strict=True)
         ]
+    hashes = {name: datasets[name].sha256 for name in names}
+    num_sites = {
+        name: [graph.num_sites for graph in graphs[offsets[name] :][: len(datasets[name])]]
+        for name in names
+    }
+    record = {
+        name: TrainingCrystals.of(datasets[name], splits[name].train, num_sites[name])
+        for name in names
+    }
     return TrainingData(
         tuple(f"{name}/{id_}" for name in names for id_ in datasets[name].ids),
         tuple(graphs),
         labels,
         targets,
         **parts,
-        sha256={name: datasets[name].sha256 for name in names},
+        sha256=hashes,
+        training_set=TrainingSet(data_sha256=hashes, crystals=record)
+        if len(parts["train"]) <= MAX_CRYSTALS
+        else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -133,7 +134,7 @@ def _fit_first(
     if events is not None:
         events.close()
     info = run.info(record.model_dump(mode="json"))
-    model = CrystalModel(best.network, best.graph_settings, best.labels, info)
+    model = dataclasses.replace(best, info=info)
     save_checkpoint(model, element_table().names, output.partial)
     return model
 

@@ -1,7 +1,12 @@
-"""Checkpoint directories: ``config.json`` and ``weights.safetensors``, nothing executable."""
+"""Checkpoint directories: ``config.json`` and ``weights.safetensors``, nothing executable.
+
+``training_set.json`` says what the weights were trained on, where it is known; it belongs to the
+weights by their hash, and nothing is computed from it.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
@@ -20,10 +25,20 @@ from models.linear import LinearFactory, digital_linear
 from models.model import CrystalModel
 from models.network import NetworkConfig, SPFrameNetwork
 from models.tensor_file import read_tensors
+from models.training_set import (
+    MAX_TRAINING_SET_BYTES,
+    TRAINING_SET_FILE,
+    TrainingSet,
+    TrainingSetError,
+)
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
-MAX_BYTES = {CONFIG_FILE: 16_000_000, WEIGHTS_FILE: 1_000_000_000}
+MAX_BYTES = {
+    CONFIG_FILE: 16_000_000,
+    WEIGHTS_FILE: 1_000_000_000,
+    TRAINING_SET_FILE: MAX_TRAINING_SET_BYTES,
+}
 FORMAT = "lightframe-checkpoint"
 FORMAT_VERSION = 1
 
@@ -89,7 +104,12 @@ def save_checkpoint(
         info=dict(model.info),
     )
     text = json.dumps(config.model_dump(mode="json"), indent=1)
-    for name, data in ((WEIGHTS_FILE, weights), (CONFIG_FILE, f"{text}\n".encode())):
+    files = {WEIGHTS_FILE: weights, CONFIG_FILE: f"{text}\n".encode()}
+    if model.training_set is None:
+        (directory / TRAINING_SET_FILE).unlink(missing_ok=True)  # it was that of other weights
+    else:
+        files[TRAINING_SET_FILE] = model.training_set.to_bytes(config.weights_sha256)
+    for name, data in files.items():
         remove_leftovers(directory / name)
         write_atomic(directory / name, data)
 
@@ -134,18 +154,37 @@ def load_checkpoint(
             f"checkpoint {name_or_dir}: {WEIGHTS_FILE} is truncated or does not belong to its "
             f"{CONFIG_FILE} (sha256 differs)"
         )
-    return _build(name_or_dir, config, weights, dtype, linear)
+    model = _build(name_or_dir, config, weights, dtype, linear)
+    return dataclasses.replace(model, training_set=_training_set(name_or_dir, config))
 
 
-def _read(name_or_dir: str | Path) -> tuple[bytes, bytes]:
-    directory: Any = Path(name_or_dir)
+def _training_set(name_or_dir: str | Path, config: CheckpointConfig) -> TrainingSet | None:
+    data = training_set_bytes(name_or_dir)
+    if data is None:
+        return None
+    try:
+        found = TrainingSet.from_bytes(data, config.weights_sha256)
+        found.check_labels(config.labels)
+    except TrainingSetError as error:
+        raise CheckpointError(f"checkpoint {name_or_dir}: {TRAINING_SET_FILE} {error}") from None
+    return found
+
+
+def _directory(name_or_dir: str | Path) -> Any:
+    """The directory of a checkpoint, inside the package or not."""
+    directory = Path(name_or_dir)
     if not directory.is_dir():
         if str(name_or_dir) not in checkpoint_names():
             raise CheckpointError(
                 f"no checkpoint directory {name_or_dir} and no shipped checkpoint of that name; "
                 f"shipped: {', '.join(checkpoint_names()) or 'none'}"
             )
-        directory = resources.files("models.checkpoints") / str(name_or_dir)
+        return resources.files("models.checkpoints") / str(name_or_dir)
+    return directory
+
+
+def _read(name_or_dir: str | Path) -> tuple[bytes, bytes]:
+    directory = _directory(name_or_dir)
     contents = []
     for name in (CONFIG_FILE, WEIGHTS_FILE):
         try:
@@ -215,9 +254,27 @@ def _require_types(network: SPFrameNetwork, state: Mapping[str, torch.Tensor]) -
 
 
 def checkpoint_bytes(name_or_dir: str | Path) -> dict[str, bytes]:
-    """Files of a checkpoint, by file name, as they are.
+    """Files of a checkpoint that make it what it is, by file name, as they are.
 
     Raises:
         CheckpointError: if it does not exist or a file is missing.
     """
     return dict(zip((CONFIG_FILE, WEIGHTS_FILE), _read(name_or_dir), strict=True))
+
+
+def training_set_bytes(name_or_dir: str | Path) -> bytes | None:
+    """The record of the training set of a checkpoint, as it is; None if there is none.
+
+    Raises:
+        CheckpointError: if the checkpoint does not exist or the record cannot be read.
+    """
+    try:
+        return read_regular(
+            str(_directory(name_or_dir) / TRAINING_SET_FILE), MAX_BYTES[TRAINING_SET_FILE]
+        )
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CheckpointError(
+            f"checkpoint {name_or_dir}: {TRAINING_SET_FILE}: {error.strerror}"
+        ) from None

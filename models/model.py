@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from models.graph import CrystalGraph, GraphSettings
 from models.labels import Label
 from models.network import SPFrameNetwork
 from models.network_graph import network_graph
+from models.training_set import TrainingSet
 
 MAX_EDGES_PER_BATCH = 40_000  # bounds memory; about 60 crystals
 MAX_DEVIATIONS = 100.0
@@ -50,12 +52,14 @@ class CrystalModel:
         graph_settings: how structures become graphs.
         labels: one per output, in order.
         info: provenance of the checkpoint (config, data hash, metrics, versions).
+        training_set: record of what the network was trained on; None if it is not known.
     """
 
     network: SPFrameNetwork
     graph_settings: GraphSettings
     labels: tuple[Label, ...]
     info: Mapping[str, object]
+    training_set: TrainingSet | None = None
 
     @property
     def dtype(self) -> torch.dtype:
@@ -189,5 +193,4 @@ class CrystalModel:
         """
         if dtype not in (torch.float32, torch.float64):
             raise TypeError(f"`dtype` must be float32 or float64, got {dtype!r}")
-        network = copy.deepcopy(self.network).to(dtype)
-        return CrystalModel(network, self.graph_settings, self.labels, self.info)
+        return dataclasses.replace(self, network=copy.deepcopy(self.network).to(dtype))

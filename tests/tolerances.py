@@ -25,6 +25,7 @@ PAIRED_SHARE = 0.1  # upper bound of paired over unpaired intervals of chips; me
 # Data files.
 STORED_DIGITS = 1e-5  # shared copies carry 5 decimals
 SHORTEST_DISTANCE = 0.745  # Angstrom; the published 0.75 is 0.7481, H-H in formation mp-696588
+STORED_VOLUME = 1e-4  # Angstrom^3 per atom; records of training sets carry 4 decimals
 
 # Crystals, elements and the tree baseline.
 STRUCTURE_EPS = 8  # Cartesian coordinates through pymatgen, relative to the largest

@@ -10,7 +10,6 @@ import numpy as np
 from experiments.symmetry.columns import Column, Evaluator, spread
 from experiments.symmetry.row import Comparison
 from experiments.symmetry.structures import Named
-from models.model import CrystalModel
 from models.network import NetworkConfig, SPFrameNetwork
 
 IDLE = ("fcc", "hcp", "rocksalt", "zinc_blende", "caesium_chloride", "fluorite")
@@ -58,7 +57,7 @@ def _bare(column: Column) -> Column:
     if weights is not None:
         own = dict(network.named_parameters())
         weights = {name: weight for name, weight in weights.items() if name in own}
-    bare = CrystalModel(network, model.graph_settings, model.labels, model.info)
+    bare = dataclasses.replace(model, network=network)
     return Column(column.where, bare, weights)
 
 

@@ -105,7 +105,7 @@ def test_measured_settings_become_a_model(export, bundle, tmp_path):
 
 def test_a_bundle_of_another_checkpoint_is_seen(bundle, mapped_dir, tmp_path):
     other = Path(shutil.copytree(mapped_dir / "checkpoint", tmp_path / "other"))
-    (config,) = other.glob("*.json")
+    config = other / "config.json"
     config.write_text(config.read_text() + "\n")
     with pytest.raises(ValueError, match="made of another checkpoint"):
         import_bundle(bundle, tmp_path / "m", str(other), COMMAND)

@@ -176,6 +176,7 @@ def _changed_checkpoint(
     change(tensors, config)
     data = save(tensors)
     (copy / "weights.safetensors").write_bytes(data)
+    (copy / "training_set.json").unlink()  # it is that of the shipped weights
     config["weights_sha256"] = hashlib.sha256(data).hexdigest()
     (copy / "config.json").write_text(json.dumps(config))
 

@@ -100,6 +100,7 @@ def test_non_finite_weights_are_refused(record: RunRecord) -> None:
         (lambda d: truncate(d / "mapped.json"), "not valid"),
         (lambda d: edit(d / "mapped.json", format_version=99), "99 is unknown"),
         (lambda d: truncate(d / "checkpoint" / "weights.safetensors"), "copy of the checkpoint"),
+        (lambda d: truncate(d / "checkpoint" / "training_set.json"), "training_set.json not JSON"),
         (lambda d: drop_program(d), "programs and dense layers differ at head.inner"),
     ],
 )
@@ -133,6 +134,15 @@ def test_a_map_that_fails_leaves_nothing(
     assert ended.value.code == 2
     assert "no crystals are held out" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
+
+
+def test_the_copy_of_the_checkpoint_has_its_training_set(mapped_dir: Path, tmp_path: Path) -> None:
+    expected = load_checkpoint(CHECKPOINT).training_set
+    assert expected is not None and load_mapped(mapped_dir).model.training_set == expected
+    # Directories of versions without records are read as before.
+    copy = Path(shutil.copytree(mapped_dir, tmp_path / "copy"))
+    (copy / "checkpoint" / "training_set.json").unlink()
+    assert load_mapped(copy).model.training_set is None
 
 
 def test_missing_directory_is_named(tmp_path: Path) -> None:

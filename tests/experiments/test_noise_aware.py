@@ -1,5 +1,6 @@
 """Noise-aware training: the real chain in the loop, exact straight-through, resumed bit for bit."""
 
+import dataclasses
 import json
 import math
 from collections.abc import Callable
@@ -63,13 +64,14 @@ def data() -> TrainingData:
 
 @pytest.fixture(scope="module")
 def checkpoint(data: TrainingData, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A small network, trained for an epoch."""
+    """A small network, trained for an epoch; its record tells of more crystals."""
     directory = tmp_path_factory.mktemp("checkpoint")
     run = TrainingRun(SMALL, data)
     best = run.fit(directory, ignore)
     record = RunRecord.capture("test", SMALL.model_dump(mode="json"), SMALL.seed, data.sha256)
     info = run.info(record.model_dump(mode="json"))
-    model = CrystalModel(best.network, best.graph_settings, best.labels, info)
+    known = load_training_data(SMALL.label_specs, SMALL.graph, SMALL.test_fold).training_set
+    model = dataclasses.replace(best, info=info, training_set=known)
     save_checkpoint(model, element_table().names, directory)
     return str(directory)
 
@@ -290,8 +292,10 @@ def test_killed_jobs_end_well_and_the_checkpoint_tells_its_origin(
         fine_tune(config, tmp_path / "out")
     fine_tune(config, tmp_path / "out")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["config.json", "weights.safetensors"]
+    assert names == ["config.json", "training_set.json", "weights.safetensors"]
     model = load_checkpoint(tmp_path / "out")
+    # What the weights were trained on before counts; the crystals of the fine-tuning are among it.
+    assert model.training_set == load_checkpoint(checkpoint).training_set is not None
     origin = model.info["fine_tuned_from"]
     assert origin["weights_sha256"] == config.checkpoint_sha256
     assert origin["record"] == load_checkpoint(checkpoint).info["record"]

@@ -42,6 +42,19 @@ def full() -> TrainingData:
     return load_training_data(CONFIG.label_specs, CONFIG.graph, 0)
 
 
+def test_the_record_is_that_of_the_training_crystals(full: TrainingData, tmp_path: Path) -> None:
+    record = full.training_set
+    assert record is not None
+    [part] = record.crystals.values()
+    assert [f"dielectric/{id_}" for id_ in part.id] == [full.ids[i] for i in full.train]
+    assert part.sites == [full.graphs[i].num_sites for i in full.train]
+    config = CONFIG.model_copy(update={"epochs": 1, "batch_size": 256})
+    training_job.train(config, tmp_path / "out", data=full, is_quiet=True)
+    assert load_checkpoint(tmp_path / "out").training_set == record
+    # A record that names other crystals would be worse than none.
+    assert dataclasses.replace(full, train=full.train[:32]).training_set is None
+
+
 @pytest.fixture(scope="module")
 def data(full: TrainingData) -> TrainingData:
     """A few crystals of each part; the rest of the data set is left out."""
