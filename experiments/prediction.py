@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,13 +13,12 @@ import numpy as np
 from torch import Tensor
 
 from experiments.prediction_table import Column, PredictionRow, PredictionTable
-from experiments.training_domain import training_domain
+from models.averages import means_of_structures, scatter_note
 from models.checkpoint import CONFIG_FILE, WEIGHTS_FILE, checkpoint_bytes
 from models.crystal import Crystal, CrystalError
-from models.crystal.found import reason_of
-from models.datasets.user import NamedCrystal, Skipped
+from models.crystal.found import NamedCrystal, Skipped, reason_of
+from models.domain import NOT_RECORDED, Domain, DomainReport
 from models.graph import CrystalGraph, SymmetryWarning
-from models.labels import Label
 from models.model import CrystalModel, PredictionError
 
 if TYPE_CHECKING:
@@ -40,39 +39,49 @@ class Predictor(Protocol):
         """The digital model; its settings make the graphs."""
 
     @property
-    def labels(self) -> tuple[str, ...] | None:
-        """Names of the labels that are wanted; None for all."""
+    def labels(self) -> Sequence[str] | None:
+        """Names of the labels that are shown, in their order; None for all."""
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """Columns in the order of ``predict``, those of a label side by side."""
+        """Columns in the order of ``summary``, those of a label side by side."""
 
-    def predict(self, graphs: Sequence[CrystalGraph]) -> Floats:
-        """(B, C) values of B graphs in C columns, in the units of the columns.
+    def values(self, graphs: Sequence[CrystalGraph]) -> Floats:
+        """(V, G, L) values of all labels of G graphs in their units: digital, then on V - 1 chips.
 
         Raises:
             PredictionError: if one cannot be right.
         """
 
+    def summary(self, values: Floats) -> Floats:
+        """(R, C) columns of (V, R, L) values of R structures."""
+
 
 @dataclass(frozen=True)
 class DigitalPredictor:
-    """The labels of a checkpoint."""
+    """The labels of a checkpoint.
+
+    Attributes:
+        model: checkpoint.
+        labels: names of those that are shown, in their order; None for all.
+    """
 
     model: CrystalModel
-    labels: tuple[str, ...] | None = None
-    """Names of the labels that are wanted, in this order; None for all."""
+    labels: Sequence[str] | None = None
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """One per label."""
-        return tuple(Column(label.name, label.unit) for label in chosen(self.model, self.labels))
+        return tuple(Column(x.name, x.unit) for x in self.model.labels_named(self.labels))
 
-    def predict(self, graphs: Sequence[CrystalGraph]) -> Floats:
-        """(B, L) values of L labels."""
+    def values(self, graphs: Sequence[CrystalGraph]) -> Floats:
+        """(1, G, L) values of all labels."""
         outputs = self.model.standardised(list(self.model.batches(graphs)))
-        values = self.model.predictions(outputs)
-        return np.stack([values[c.name] for c in self.columns], axis=-1)
+        return _physical(self.model, outputs)[None]
+
+    def summary(self, values: Floats) -> Floats:
+        """(R, C) values of the labels that are shown."""
+        return values[0][:, _positions(self)]
 
 
 @dataclass(frozen=True)
@@ -83,13 +92,13 @@ class ChipPredictor:
         mapped: model, programs and chip description.
         num_chips: independently drawn chips.
         seed: of all draws; chip number c is the same for every chunk.
-        labels: names of the labels that are wanted, in this order; None for all.
+        labels: names of those that are shown, in their order; None for all.
     """
 
     mapped: MappedModel
     num_chips: int
     seed: int
-    labels: tuple[str, ...] | None = None
+    labels: Sequence[str] | None = None
 
     @property
     def model(self) -> CrystalModel:
@@ -100,29 +109,51 @@ class ChipPredictor:
     def columns(self) -> tuple[Column, ...]:
         """Four per label: digital, and mean, 5 % and 95 % quantile over chips."""
         parts = ("", "_chip_mean", "_chip_p05", "_chip_p95")
-        labels = chosen(self.model, self.labels)
+        labels = self.model.labels_named(self.labels)
         return tuple(Column(label.name + part, label.unit) for label in labels for part in parts)
 
-    def predict(self, graphs: Sequence[CrystalGraph]) -> Floats:
-        """(B, 4 L) values; the noise of the light goes on from crystal to crystal of a chunk."""
+    def values(self, graphs: Sequence[CrystalGraph]) -> Floats:
+        """(1 + num_chips, G, L); the noise of the light goes on from graph to graph of a chunk."""
         from experiments.chip_network import chip_outputs
-        from experiments.results import quantile
         from photonic import Chip
 
         batches = list(self.model.batches(graphs))
-        digital = self._physical(self.model.standardised(batches))
-        on_chips = []
+        values = [_physical(self.model, self.model.standardised(batches))]
         for index in range(self.num_chips):
             chip = Chip(self.mapped.hardware, self.seed, index)
-            on_chips.append(self._physical(chip_outputs(self.mapped, batches, chip)))
-        values = np.stack(on_chips)
-        parts = (digital, values.mean(axis=0), *quantile(values, BAND, 0))
-        return np.stack(parts, axis=-1).reshape(len(graphs), -1)
+            values.append(_physical(self.model, chip_outputs(self.mapped, batches, chip)))
+        return np.stack(values)
 
-    def _physical(self, outputs: Tensor) -> Floats:
-        """(B, L) values in the units of the labels."""
-        values = self.model.predictions(outputs)
-        return np.stack([values[x.name] for x in chosen(self.model, self.labels)], axis=-1)
+    def summary(self, values: Floats) -> Floats:
+        """(R, 4 C) of the C labels that are shown."""
+        from experiments.results import quantile
+
+        shown = values[..., _positions(self)]
+        digital, on_chips = shown[0], shown[1:]
+        parts = (digital, on_chips.mean(axis=0), *quantile(on_chips, BAND, 0))
+        return np.stack(parts, axis=-1).reshape(len(digital), -1)
+
+
+def _physical(model: CrystalModel, outputs: Tensor) -> Floats:
+    """(G, L) values in the units of the labels."""
+    return np.stack(list(model.predictions(outputs).values()), axis=-1)
+
+
+def _positions(predictor: Predictor) -> list[int]:
+    """Columns of the labels that are shown among all labels."""
+    names = [label.name for label in predictor.model.labels]
+    return [names.index(x.name) for x in predictor.model.labels_named(predictor.labels)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Entry:
+    """A structure that waits for its prediction."""
+
+    source: str
+    crystal: Crystal
+    graphs: list[CrystalGraph]
+    notes: list[str]
+    report: DomainReport
 
 
 def predict_structures(
@@ -134,7 +165,8 @@ def predict_structures(
 ) -> PredictionTable:
     """Predictions of all usable structures, in order, and what was skipped.
 
-    Graphs are made while structures are read and dropped chunk by chunk; only numbers stay.
+    Graphs are made while structures are read and dropped chunk by chunk; only numbers and notes
+    stay. Orderings of a disordered structure are one row with their mean.
 
     Args:
         structures: from ``iter_structures``.
@@ -143,130 +175,98 @@ def predict_structures(
         on_structure: called after every structure, used or not.
 
     Raises:
+        ValueError: if the predictor's labels are not among those of its model.
         CrystalError: if ``is_strict`` and a structure cannot be used.
     """
-    collected = _Collected(predictor, is_strict=is_strict)
-    for structure in structures:
-        collected.take(structure)
-        on_structure()
-    collected.finish_chunk()
-    columns = predictor.columns
-    group = len(columns) // len(chosen(predictor.model, predictor.labels))
-    notes = [collected.domain.reason] if collected.domain.reason else []
-    return PredictionTable(columns, group, collected.rows, collected.skipped, notes)
+    model = predictor.model
+    domain = model.domain(predictor.labels)
+    rows: list[PredictionRow] = []
+    skipped: list[Skipped] = []
+    chunk: list[_Entry] = []
 
-
-def chosen(model: CrystalModel, names: Sequence[str] | None) -> tuple[Label, ...]:
-    """Labels of a model by name, in the order of the names; all of them for None.
-
-    Raises:
-        ValueError: naming the labels that there are, if one is not known.
-    """
-    if names is None:
-        return model.labels
-    known = {label.name: label for label in model.labels}
-    if not names:
-        raise ValueError(f"no label is wanted; there are {', '.join(known)}")
-    for name in names:
-        if name not in known:
-            raise ValueError(f"the model has no label {name!r}; there are {', '.join(known)}")
-    return tuple(known[name] for name in dict.fromkeys(names))
-
-
-@dataclass(frozen=True, eq=False)
-class _Pending:
-    """A structure whose prediction is due: graphs of its orderings, one if it has no disorder."""
-
-    source: str
-    crystal: Crystal
-    graphs: Sequence[CrystalGraph]
-    notes: Sequence[str]
-
-
-class _Collected:
-    """Predictions so far, and the structures of the chunk at hand."""
-
-    def __init__(self, predictor: Predictor, *, is_strict: bool) -> None:
-        self.predictor, self.is_strict = predictor, is_strict
-        self.domain = training_domain(predictor.model, predictor.labels)
-        self.rows: list[PredictionRow] = []
-        self.skipped: list[Skipped] = []
-        self._pending: list[_Pending] = []
-
-    def take(self, structure: NamedCrystal | Skipped) -> None:
-        """Add a structure to the chunk, or note why it cannot be used.
-
-        Raises:
-            CrystalError: if it cannot be used and that is not wanted.
-        """
-        made = _pending(structure, self.predictor.model)
-        if isinstance(made, Skipped):
-            self._skip(made)
-            return
-        self._pending.append(made)
-        if sum(len(pending.graphs) for pending in self._pending) >= CHUNK:
-            self.finish_chunk()
-
-    def finish_chunk(self) -> None:
-        """Predict the structures of the chunk and drop their graphs."""
-        while self._pending:
-            owners = [k for k, pending in enumerate(self._pending) for _ in pending.graphs]
+    def finish_chunk() -> None:
+        while chunk:
             try:
-                values = self.predictor.predict([g for p in self._pending for g in p.graphs])
+                rows.extend(_rows(chunk, predictor, domain))
             except PredictionError as error:
-                wrong = {owners[k]: reason for k, reason in sorted(error.reasons.items())}
-                for k, reason in wrong.items():
-                    self._skip(Skipped(self._pending[k].source, reason))
+                wrong = _wrong(chunk, error)
+                if is_strict:
+                    raise CrystalError(str(next(iter(wrong.values())))) from None
+                skipped.extend(wrong.values())
                 # The others are predicted again, without those that cannot be right.
-                self._pending = [p for k, p in enumerate(self._pending) if k not in wrong]
+                chunk[:] = [entry for k, entry in enumerate(chunk) if k not in wrong]
                 continue
-            starts = np.searchsorted(owners, range(len(self._pending) + 1))
-            for pending, first, last in zip(self._pending, starts, starts[1:], strict=False):
-                self.rows.append(self._row(pending, values[first:last]))
-            self._pending = []
+            chunk.clear()
 
-    def _skip(self, skipped: Skipped) -> None:
-        if self.is_strict:
-            raise CrystalError(str(skipped))
-        self.skipped.append(skipped)
-
-    def _row(self, pending: _Pending, values: Floats) -> PredictionRow:
-        """The row of a structure from (orderings, columns) values."""
-        mean = values.mean(axis=0).tolist() if len(values) > 1 else values[0].tolist()
-        standing = self.domain.standing(pending.crystal, pending.graphs[0].num_sites)
-        columns = self.predictor.columns
-        by_name = {column.name: x for column, x in zip(columns, mean, strict=True)}
-        notes = [*pending.notes, *standing.notes]
-        notes += self.domain.metal_notes(pending.crystal, by_name)
-        if len(values) > 1:
-            spread = ", ".join(
-                f"{column.header} {x:.2g}"
-                for column, x in zip(columns, values.std(axis=0), strict=True)
-            )
-            notes.append(f"mean of {len(values)} orderings; standard deviations {spread}")
-        return PredictionRow(
-            pending.source,
-            mean,
-            formula=standing.formula,
-            in_training=standing.in_training,
-            nearest=standing.nearest,
-            notes=tuple(notes),
-        )
+    for structure in structures:
+        made = _entry(structure, model, domain)
+        if isinstance(made, Skipped):
+            if is_strict:
+                raise CrystalError(str(made))
+            skipped.append(made)
+        else:
+            chunk.append(made)
+        on_structure()
+        if sum(len(entry.graphs) for entry in chunk) >= CHUNK:
+            finish_chunk()
+    finish_chunk()
+    columns = predictor.columns
+    group = len(columns) // len(model.labels_named(predictor.labels))
+    general = [NOT_RECORDED] if model.training_set is None else []
+    return PredictionTable(columns, group, rows, skipped, general)
 
 
-def _pending(structure: NamedCrystal | Skipped, model: CrystalModel) -> _Pending | Skipped:
-    """Graphs of a structure with what the user should know, or why there are none."""
+def _entry(
+    structure: NamedCrystal | Skipped, model: CrystalModel, domain: Domain
+) -> _Entry | Skipped:
+    """A structure with its graphs, or why there are none."""
     if isinstance(structure, Skipped):
         return structure
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", SymmetryWarning)
         try:
-            graphs = [model.graph(c) for c in (structure.crystal, *structure.others)]
+            graphs = [model.graph(crystal) for crystal in (structure.crystal, *structure.others)]
+            report = domain.report(structure.crystal, graphs[0])
         except (ValueError, ArithmeticError, MemoryError) as error:
             return Skipped(structure.source, reason_of(error))
-    hints = (*structure.crystal.notes, *dict.fromkeys(str(w.message) for w in caught))
-    return _Pending(structure.source, structure.crystal, graphs, hints)
+    hints = [*structure.crystal.notes, *(str(warning.message) for warning in caught)]
+    notes = [*dict.fromkeys(hint for hint in hints if hint), *report.notes]
+    return _Entry(structure.source, structure.crystal, graphs, notes, report)
+
+
+def _rows(chunk: Sequence[_Entry], predictor: Predictor, domain: Domain) -> Iterator[PredictionRow]:
+    """The rows of a chunk.
+
+    Raises:
+        PredictionError: if a prediction cannot be right.
+    """
+    labels = predictor.model.labels
+    shown = predictor.model.labels_named(predictor.labels)
+    sizes = [len(entry.graphs) for entry in chunk]
+    values = predictor.values([graph for entry in chunk for graph in entry.graphs])
+    means = means_of_structures(values, sizes)
+    start = 0
+    for row, (entry, columns) in enumerate(zip(chunk, predictor.summary(means), strict=True)):
+        end = start + sizes[row]
+        notes = list(entry.notes)
+        if end - start > 1:
+            each = {label.name: values[0, start:end, k] for k, label in enumerate(labels)}
+            notes.append(scatter_note(each, shown))
+        mean = {label.name: float(means[0, row, k]) for k, label in enumerate(labels)}
+        notes += domain.value_notes(entry.crystal, mean)
+        yield PredictionRow(entry.source, columns.tolist(), entry.report, tuple(notes))
+        start = end
+
+
+def _wrong(chunk: Sequence[_Entry], error: PredictionError) -> dict[int, Skipped]:
+    """Number of each structure whose prediction, or that of an ordering, cannot be right."""
+    owners = [k for k, entry in enumerate(chunk) for _ in entry.graphs]
+    wrong: dict[int, Skipped] = {}
+    for graph in sorted(error.reasons):
+        number = owners[graph]
+        wrong.setdefault(number, Skipped(chunk[number].source, error.reasons[graph]))
+    return wrong
 
 
 def max_atomic_number(model: CrystalModel) -> int:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from experiments.console import console, print_table
 from experiments.number_text import csv_text, json_text
-from experiments.training_domain import Neighbour
-from models.datasets.user import Skipped
+from models.crystal.found import Skipped
+from models.domain import DomainReport
 from models.files import write_new
 
 FORMATS = (".csv", ".json")
@@ -20,11 +20,15 @@ FORMATS = (".csv", ".json")
 _FILE_WIDTH = 20
 """Characters of the screen left for the names of files, which are folded."""
 _NUMBER_WIDTH = 10  # of "-1.234e-05"
-_LAST = ("formula", "formula_in_training", "nearest_training", "notes")
+_DISTANCE_DIGITS = 4  # decimals of a distance in files
 MAX_REASONS = 1000
 """Lines on the screen of structures that were skipped."""
 MAX_SHOWN = 50
-"""Rows on the screen; files hold all."""
+"""Rows and notes on the screen; files hold all."""
+_FORMULA_WIDTH = 12
+"""Characters of a formula on the screen; longer ones are cut."""
+EXTRA_COLUMNS = ("formula", "formula_in_training", "nearest_training", "nearest_distance", "notes")
+"""Columns of a file after those of the labels."""
 
 
 @dataclass(frozen=True)
@@ -43,24 +47,58 @@ class Column:
 
 @dataclass(frozen=True)
 class PredictionRow:
-    """Prediction of one structure.
+    """What is predicted for one structure, and what the user should know about it.
 
     Attributes:
-        source: file, or ``file#name``.
+        source: where the structure comes from.
         values: in the order of the columns.
-        formula: reduced.
-        in_training: whether a crystal of this formula was trained on: ``yes``, ``no``, labels for
-            which it is true, or empty if that is not known.
-        nearest: training crystals, the nearest first.
-        notes: what the user should know, one line each.
+        report: how the structure compares with those that were trained on, if that was looked at.
+        notes: one line each.
     """
 
     source: str
     values: Sequence[float]
-    formula: str = ""
-    in_training: str = ""
-    nearest: Sequence[Neighbour] = ()
+    report: DomainReport | None = None
     notes: Sequence[str] = ()
+
+    @property
+    def formula(self) -> str:
+        """Reduced formula; empty if the structure was not compared."""
+        return "" if self.report is None else self.report.formula
+
+    @property
+    def in_training(self) -> str:
+        """Formula in the training data, as ``DomainReport.in_training``."""
+        return "" if self.report is None else self.report.in_training
+
+    @property
+    def extras(self) -> list[object]:
+        """Cells of ``EXTRA_COLUMNS``."""
+        nearest = None if self.report is None else self.report.nearest_of_all
+        return [
+            self.formula,
+            self.in_training,
+            "" if nearest is None else nearest.id,
+            "" if nearest is None else round(nearest.distance, _DISTANCE_DIGITS),
+            "; ".join(self.notes),
+        ]
+
+    @property
+    def account(self) -> dict[str, object]:
+        """What JSON holds beside the values."""
+        nearest = {} if self.report is None else self.report.nearest
+        return {
+            "formula": self.formula or None,
+            "formula_in_training": self.in_training or None,
+            "nearest_training": {
+                dataset: [
+                    {**c._asdict(), "distance": round(c.distance, _DISTANCE_DIGITS)}
+                    for c in crystals
+                ]
+                for dataset, crystals in nearest.items()
+            },
+            "notes": list(self.notes),
+        }
 
 
 @dataclass(frozen=True)
@@ -72,7 +110,7 @@ class PredictionTable:
         group: columns that belong together on the screen.
         rows: one per structure that was predicted.
         skipped: structures that were not, with the reason.
-        notes: what the user should know about all of them.
+        notes: what the user should know about all predictions.
     """
 
     columns: Sequence[Column]
@@ -83,8 +121,24 @@ class PredictionTable:
 
     @property
     def header(self) -> list[str]:
-        """Headers of all columns of a file, ``file`` first."""
-        return ["file", *(column.header for column in self.columns), *_LAST]
+        """Headers of the columns, ``file`` first, without ``EXTRA_COLUMNS``."""
+        return ["file", *(column.header for column in self.columns)]
+
+    @property
+    def all_notes(self) -> list[str]:
+        """Notes on all predictions, then those on single structures.
+
+        A note that is true of several is told once, with the first of them and how many there are.
+        """
+        sources: dict[str, list[str]] = {}
+        for row in self.rows:
+            for note in row.notes:
+                sources.setdefault(note, []).append(row.source)
+        single = (
+            f"{first}{f' and {len(others):,} more' if others else ''}: {note}"
+            for note, (first, *others) in sources.items()
+        )
+        return [*self.notes, *single]
 
 
 def require_format(path: Path) -> None:
@@ -111,19 +165,8 @@ def write_predictions(table: PredictionTable, path: Path, origin: Mapping[str, o
 
 
 def _csv(table: PredictionTable) -> str:
-    rows = (
-        [row.source, *row.values, row.formula, row.in_training, _nearest(row), "; ".join(row.notes)]
-        for row in table.rows
-    )
-    return csv_text([table.header, *rows])
-
-
-def _nearest(row: PredictionRow) -> str:
-    """The nearest training crystal as ``mp-390 TiO2 0.01``."""
-    if not row.nearest:
-        return ""
-    first = row.nearest[0]
-    return f"{first.id} {first.formula} {first.distance:.3g}"
+    rows = ([row.source, *row.values, *row.extras] for row in table.rows)
+    return csv_text([[*table.header, *EXTRA_COLUMNS], *rows])
 
 
 def _json(table: PredictionTable, origin: Mapping[str, object]) -> str:
@@ -135,14 +178,11 @@ def _json(table: PredictionTable, origin: Mapping[str, object]) -> str:
         "predictions": [
             {
                 "file": row.source,
-                "formula": row.formula,
-                "formula_in_training": row.in_training,
-                "nearest_training": [asdict(found) for found in row.nearest],
-                "notes": list(row.notes),
                 **{
                     n: v if math.isfinite(v) else None
                     for n, v in zip(names, row.values, strict=True)
                 },
+                **row.account,
             }
             for row in table.rows
         ],
@@ -156,56 +196,64 @@ def print_predictions(table: PredictionTable) -> None:
     """Show the first rows, then notes, then what was skipped and why."""
     shown = table.rows[:MAX_SHOWN]
     name_width = min(_FILE_WIDTH, max((len(row.source) for row in shown), default=0))
-    labels = [column.header for column in table.columns]
-    about = max([len("formula"), *(len(row.formula) for row in shown)]) + len("trained") + 2
-    parts = _parts(labels, table.group)
-    # Formulas and what is known of them are shown where they cost no further lines.
-    widest = max(_NUMBER_WIDTH, *map(len, labels))
-    has_about = _room() > about + widest and _parts(labels, table.group, about) == parts
+    extras = _extra_columns(shown)
+    taken = sum(width + 1 for _, width, _ in extras[:1])
+    parts = _parts(table.header[1:], table.group, _room() - taken)
+    # Whether a formula was trained on stands beside it where one block of columns holds all.
+    needed = sum(_widths(table.header[1:])) + sum(width + 1 for _, width, _ in extras)
+    columns = extras if len(parts) == 1 and needed <= _room() else extras[:1]
     for number, part in enumerate(parts):
         rows = [
-            [
-                row.source,
-                *([row.formula, row.in_training] if has_about else []),
-                *(f"{x:.4g}" for x in row.values[part]),
-            ]
-            for row in shown
+            [row.source, *(cells[k] for *_, cells in columns), *_digits(row.values[part])]
+            for k, row in enumerate(shown)
         ]
         title = "Predictions" if number == 0 else "Predictions, continued"
-        headers = ["\n".join(textwrap.wrap(h, _room())) for h in labels[part]]
-        first = ["file", *(["formula", "trained"] if has_about else [])]
-        print_table(title, [*first, *headers], rows, name_width)
+        names = ["\n".join(textwrap.wrap(h, _room())) for h in table.header[1:][part]]
+        print_table(title, ["file", *(name for name, *_ in columns), *names], rows, name_width)
     if len(table.rows) > len(shown):
         console.print(f"and {len(table.rows) - len(shown):,} more; --out FILE keeps all")
-    notes = [*table.notes, *_notes_of_rows(table.rows)]
+    notes = table.all_notes
     for note in notes[:MAX_SHOWN]:
-        console.print(f"note: {note}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"note: {note}", markup=False, highlight=False)
     if len(notes) > MAX_SHOWN:
         console.print(f"and {len(notes) - MAX_SHOWN:,} more notes; --out FILE keeps all")
     if table.skipped:
-        rows = [(skip.source, skip.reason) for skip in table.skipped]
-        print_reasons(f"Skipped ({len(rows):,})", rows)
+        reasons = [(skip.source, skip.reason) for skip in table.skipped]
+        print_reasons(f"Skipped ({len(reasons):,})", reasons)
 
 
-def _notes_of_rows(rows: Sequence[PredictionRow]) -> list[str]:
-    """One line for each note, with the first structure that it is about and how many there are."""
-    sources: dict[str, list[str]] = {}
-    for row in rows:
-        for note in row.notes:
-            sources.setdefault(note, []).append(row.source)
-    return [
-        f"{first}{f' and {len(others):,} more' if others else ''}: {note}"
-        for note, (first, *others) in sources.items()
-    ]
+def _extra_columns(rows: Sequence[PredictionRow]) -> list[tuple[str, int, list[str]]]:
+    """Header, width and cells of the columns beside the values: formula, and if it is known."""
+    if not any(row.formula for row in rows):
+        return []
+    formulas = [_shortened(row.formula, _FORMULA_WIDTH) for row in rows]
+    columns = [("formula", max(7, *map(len, formulas)), formulas)]
+    known = [_shortened(row.in_training, _FORMULA_WIDTH) for row in rows]
+    if any(known):
+        columns.append(("in training", max(11, *map(len, known)), known))
+    return columns
 
 
-def _parts(headers: Sequence[str], group: int, taken: int = 0) -> list[slice]:
-    """Runs of columns that fit side by side on the screen beside the names of files.
+def _shortened(text: str, width: int) -> str:
+    """A text of at most so many characters, with three dots in place of its end."""
+    return text if len(text) <= width else f"{text[: width - 3]}..."
+
+
+def _digits(values: Sequence[float]) -> list[str]:
+    return [f"{value:.4g}" for value in values]
+
+
+def _widths(headers: Sequence[str]) -> list[int]:
+    """Characters of columns on the screen, with the blank after them."""
+    return [max(len(header), _NUMBER_WIDTH) + 1 for header in headers]
+
+
+def _parts(headers: Sequence[str], group: int, room: int) -> list[slice]:
+    """Runs of columns that fit side by side on the screen in so many characters.
 
     Whole groups where they fit; at least one column each.
     """
-    room = _room() - taken
-    widths = [max(len(header), _NUMBER_WIDTH) + 1 for header in headers]
+    widths = _widths(headers)
     ends = [*range(0, len(headers), group), len(headers)]
     if any(sum(widths[a:b]) > room for a, b in pairwise(ends)):
         ends = list(range(len(headers) + 1))

@@ -42,15 +42,34 @@ def iter_structures(
         yield from read_structure_file(path, options)
 
 
+def read_structures(paths: Sequence[Path], options: ReadOptions = DEFAULTS) -> list[NamedCrystal]:
+    """All structures of files and folders, in order, with their sources, notes and orderings.
+
+    Args:
+        paths: as for ``expand``.
+        options: what to do with files that are not plain.
+
+    Raises:
+        CrystalError: naming the first structure that cannot be used.
+    """
+    structures = []
+    for found in iter_structures(expand(paths), options):
+        if isinstance(found, Skipped):
+            raise CrystalError(str(found))
+        structures.append(found)
+    return structures
+
+
 def read_crystals(paths: Sequence[Path], options: ReadOptions = DEFAULTS) -> list[Crystal]:
-    """The one crystal in each file, in order, with the notes of the reader.
+    """The one crystal in each file, in order, with its notes.
 
     Args:
         paths: files.
         options: what to do with files that are not plain.
 
     Raises:
-        CrystalError: naming the file that holds no usable structure, or several.
+        CrystalError: naming the file that holds no usable structure, several, or one that is to
+            be averaged over several orderings.
     """
     crystals = []
     for path in paths:
@@ -58,6 +77,8 @@ def read_crystals(paths: Sequence[Path], options: ReadOptions = DEFAULTS) -> lis
         if isinstance(found[0], Skipped):
             raise CrystalError(str(found[0]))
         if len(found) > 1:
-            raise CrystalError(f"{path}: holds several structures")
+            raise CrystalError(f"{path}: holds several structures; take read_structures")
+        if found[0].others:
+            raise CrystalError(f"{path}: stands for several orderings; take read_structures")
         crystals.append(found[0].crystal)
     return crystals

@@ -7,26 +7,39 @@ import dataclasses
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from models.averages import means_of_structures, scatter_note
 from models.batch import GraphBatch, collate
 from models.crystal import Crystal, CrystalError, CrystalWarning
-from models.crystal.check import check_usable
-from models.crystal.convert import crystals_of
+from models.domain import Domain
 from models.graph import CrystalGraph, GraphSettings
 from models.labels import Label
 from models.network import SPFrameNetwork
 from models.network_graph import network_graph
 from models.training_set import TrainingSet
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ase import Atoms
+    from pymatgen.core import Structure
+
+    from models.crystal.found import NamedCrystal
+
+    GivenStructure = Structure | Atoms | Crystal | NamedCrystal | str | Path
+
 MAX_EDGES_PER_BATCH = 40_000  # bounds memory; about 60 crystals
 MAX_DEVIATIONS = 100.0
 """Standard deviations of a label from its mean that a prediction may have; labels of the shipped
 data lie within 6."""
+MAX_WARNINGS = 50
+"""Notes on structures of one call that are issued as warnings."""
 
 
 class PredictionError(ValueError):
@@ -66,29 +79,108 @@ class CrystalModel:
         """Real dtype of the weights."""
         return self.network.element_features.dtype
 
-    def predict(self, structures: object) -> dict[str, NDArray[np.float64]]:
+    def predict(
+        self,
+        structures: GivenStructure | Sequence[GivenStructure],
+        *,
+        labels: Sequence[str] | None = None,
+    ) -> dict[str, NDArray[np.float64]]:
         """Predicted labels in physical units, in the order of the structures.
 
         Args:
-            structures: a pymatgen structure, a ``Crystal``, an ``ase.Atoms`` or the path of a
-                structure file, or a sequence of these; cell, origin and site order do not matter.
-                A file with several structures stands for all of them.
+            structures: pymatgen structures, ASE atoms, ``Crystal`` objects, what readers found, or
+                paths of structure files: one, or a sequence of any of them. A file stands for all
+                its structures; orderings of a disordered one count as one, with their mean. Cell,
+                origin and site order do not matter.
+            labels: names of those wanted; None for all.
 
         Returns:
             label name to (number of structures,) values in ``label.unit``.
 
         Raises:
-            TypeError: if something else is given.
+            TypeError: if it is neither a structure nor a sequence.
+            ValueError: if there is no such label.
             CrystalError: naming the structure that cannot be used, as ``check_usable`` has it.
             PredictionError: naming the first structure whose prediction cannot be right.
 
         Warns:
-            CrystalWarning: for what the user should know about how a structure was read.
+            CrystalWarning: how a structure was read, and what makes a prediction doubtful
+                (``Domain.notes``, ``Domain.value_notes``).
         """
-        graphs = [
-            self._graph(index, crystal) for index, crystal in enumerate(crystals_of(structures))
-        ]
-        return self.predictions(self.standardised(list(self.batches(graphs))))
+        from models.crystal.given import given_crystals
+        from models.crystal.sites import ReadOptions
+
+        chosen = self.labels_named(labels)
+        options = ReadOptions(max_atomic_number=len(self.network.element_features) - 1)
+        entries: list[NamedCrystal] = []
+        graphs: list[CrystalGraph] = []
+        for entry in given_crystals(structures, options):
+            graphs += self._graphs(entry)
+            entries.append(entry)
+        sizes = [1 + len(entry.others) for entry in entries]
+        try:
+            values = self.predictions(self.standardised(list(self.batches(graphs))))
+        except PredictionError as error:
+            owners = np.repeat(np.arange(len(sizes)), sizes).tolist()
+            reasons = {owners[graph]: reason for graph, reason in error.reasons.items()}
+            raise PredictionError(reasons) from None
+        table = np.stack(list(values.values()), axis=-1)
+        means = dict(zip(values, means_of_structures(table, sizes).T, strict=True))
+        self._warn(entries, graphs, values, means, chosen)
+        return {label.name: means[label.name] for label in chosen}
+
+    def labels_named(self, names: Sequence[str] | None) -> list[Label]:
+        """The labels of some names, in that order; all for None.
+
+        Raises:
+            ValueError: if there is none of that name, naming those that there are.
+        """
+        known = {label.name: label for label in self.labels}
+        if names is None:
+            return list(self.labels)
+        if isinstance(names, str) or not names:
+            raise ValueError(f"`labels` must be a list of names, got {names!r}")
+        for name in names:
+            if name not in known:
+                raise ValueError(f"no label {name!r}; there are {', '.join(known)}")
+        return [known[name] for name in dict.fromkeys(names)]
+
+    def domain(self, labels: Sequence[str] | None = None) -> Domain:
+        """What some labels were trained on, to compare crystals with; all labels for None.
+
+        Raises:
+            ValueError: if there is no such label.
+        """
+        chosen = [label.name for label in self.labels_named(labels)]
+        return Domain(self.training_set, self.labels, chosen)
+
+    def _warn(
+        self,
+        entries: Sequence[NamedCrystal],
+        graphs: Sequence[CrystalGraph],
+        values: Mapping[str, NDArray[np.float64]],
+        means: Mapping[str, NDArray[np.float64]],
+        chosen: Sequence[Label],
+    ) -> None:
+        """Issue the notes on all structures as warnings, the first ``MAX_WARNINGS`` of them."""
+        domain = self.domain([label.name for label in chosen])
+        lines: list[str] = []
+        start = 0
+        for row, entry in enumerate(entries):
+            end = start + 1 + len(entry.others)
+            notes = [*entry.crystal.notes, *domain.notes(entry.crystal, graphs[start])]
+            if entry.others:
+                own = {name: column[start:end] for name, column in values.items()}
+                notes.append(scatter_note(own, chosen))
+            at_row = {name: float(column[row]) for name, column in means.items()}
+            notes += domain.value_notes(entry.crystal, at_row)
+            lines += [f"{entry.source}: {note}" for note in notes]
+            start = end
+        for line in lines[:MAX_WARNINGS]:
+            warnings.warn(line, CrystalWarning, stacklevel=3)
+        if len(lines) > MAX_WARNINGS:
+            more = f"and {len(lines) - MAX_WARNINGS:,} more notes on structures"
+            warnings.warn(more, CrystalWarning, stacklevel=3)
 
     def graph(self, crystal: Crystal) -> CrystalGraph:
         """The graph of a crystal as this model is to see it.
@@ -101,14 +193,12 @@ class CrystalModel:
         """
         return network_graph(crystal, self.graph_settings, self.network.config)
 
-    def _graph(self, index: int, crystal: Crystal) -> CrystalGraph:
-        for note in crystal.notes:
-            warnings.warn(f"structure {index}: {note}", CrystalWarning, stacklevel=3)
+    def _graphs(self, entry: NamedCrystal) -> list[CrystalGraph]:
+        """The graphs of a structure, one per ordering."""
         try:
-            check_usable(crystal, len(self.network.element_features) - 1)
-            return self.graph(crystal)
+            return [self.graph(crystal) for crystal in (entry.crystal, *entry.others)]
         except CrystalError as error:
-            raise CrystalError(f"structure {index}: {error}") from None
+            raise CrystalError(f"{entry.source}: {error}") from None
 
     def batches(self, graphs: Sequence[CrystalGraph]) -> Iterator[GraphBatch]:
         """The graphs in order, in batches of bounded size and in the model's dtype."""

@@ -10,6 +10,14 @@ DEFAULT_CHECKPOINT = "refractive_index"
 DEFAULT_AUXILIARY = "dielectric:gap,dielectric:eps_t,elastic:K,elastic:G,formation:ef,piezo:eij_max"
 
 
+class Disorder(StrEnum):
+    """What becomes of partly occupied sites."""
+
+    refuse = "refuse"
+    order = "order"
+    average = "average"
+
+
 class Mesh(StrEnum):
     """Wiring of the meshes."""
 

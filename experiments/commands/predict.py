@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from experiments.commands.options import DEFAULT_CHECKPOINT, On, OtherCheckpoint, Seed
+from experiments.commands.options import DEFAULT_CHECKPOINT, Disorder, On, OtherCheckpoint, Seed
 
 if TYPE_CHECKING:
     from experiments.prediction import Predictor
     from experiments.prediction_table import PredictionTable
-    from models.crystal.sites import ReadOptions
 
 DEFAULT_CHIPS = 16
 
@@ -29,25 +29,23 @@ def predict(
     out: Annotated[
         Path | None, typer.Option("--out", help="Write a .csv or .json file; must not exist.")
     ] = None,
-    labels: Annotated[
-        str | None,
-        typer.Option("--labels", help="Labels that are wanted, such as n,gap; default: all."),
-    ] = None,
     strict: Annotated[
         bool,
         typer.Option(
             "--strict",
-            help="Stop at the first structure that cannot be used, or only after a repair.",
+            help="Stop at the first structure that cannot be used or would need a repair.",
         ),
     ] = False,
+    labels: Annotated[
+        str | None, typer.Option("--labels", help="Labels to show, by commas; default: all.")
+    ] = None,
     disorder: Annotated[
-        str,
+        Disorder,
         typer.Option(
             "--disorder",
-            help="Partly occupied sites: refuse; order: one ordering of them; average: the mean of "
-            "eight.",
+            help="Partly occupied sites: refuse them, take one ordering, or average over several.",
         ),
-    ] = "refuse",
+    ] = Disorder.refuse,
     on: On = None,
     chips: Annotated[
         int | None,
@@ -74,12 +72,12 @@ def predict(
     if out is not None:
         require_format(out)
         refuse_existing(out)
-    wanted = None if labels is None else tuple(part.strip() for part in labels.split(","))
+    names = None if labels is None else [name.strip() for name in labels.split(",")]
     num_chips = DEFAULT_CHIPS if chips is None else chips
-    predictor, origin = _predictor(on, checkpoint, num_chips, seed, wanted)
-    options = _options(predictor, strict, disorder)
+    predictor, origin = _predictor(on, checkpoint, num_chips, seed, names)
+    predictor.model.labels_named(names)
     paths = expand(files)
-    table = _predict(paths, predictor, options)
+    table = _predict(paths, predictor, strict, disorder)
     _require_rows(table)
     if out is not None:
         prepare_file(out)
@@ -92,55 +90,45 @@ def _predictor(
     checkpoint: str | None,
     num_chips: int,
     seed: int,
-    labels: tuple[str, ...] | None,
+    labels: Sequence[str] | None,
 ) -> tuple[Predictor, dict[str, Any]]:
     """What predicts, and an account of it."""
     from experiments.commands.model_account import account_of_checkpoint, account_of_mapped
-    from experiments.prediction import (
-        ChipPredictor,
-        DigitalPredictor,
-        chosen,
-        require_own_checkpoint,
-    )
+    from experiments.prediction import ChipPredictor, DigitalPredictor, require_own_checkpoint
     from models.checkpoint import load_checkpoint
 
     if on is None:
         name = checkpoint or DEFAULT_CHECKPOINT
-        predictor = DigitalPredictor(load_checkpoint(name), labels)
-        chosen(predictor.model, labels)
-        return predictor, account_of_checkpoint(name)
+        return DigitalPredictor(load_checkpoint(name), labels), account_of_checkpoint(name)
     from experiments.mapped import load_mapped
 
     mapped = load_mapped(on)
     if checkpoint is not None:
         require_own_checkpoint(on, checkpoint)
-    chosen(mapped.model, labels)
     account = account_of_mapped(on, mapped, num_chips)
     return ChipPredictor(mapped, num_chips, seed, labels), {**account, "seed": seed}
 
 
-def _options(predictor: Predictor, is_strict: bool, disorder: str) -> ReadOptions:
-    """What the reader is to do with files that are not plain."""
-    from experiments.prediction import max_atomic_number
-    from models.crystal.sites import DISORDER, ReadOptions
-
-    if disorder not in DISORDER:
-        raise ValueError(f"--disorder must be {', '.join(DISORDER)}, got {disorder!r}")
-    return ReadOptions(max_atomic_number(predictor.model), is_strict, disorder)
-
-
-def _predict(paths: list[Path], predictor: Predictor, options: ReadOptions) -> PredictionTable:
+def _predict(
+    paths: list[Path], predictor: Predictor, is_strict: bool, disorder: Disorder
+) -> PredictionTable:
     from experiments.console import progress
-    from experiments.prediction import predict_structures
+    from experiments.prediction import max_atomic_number, predict_structures
     from experiments.structures import iter_structures
+    from models.crystal.sites import ReadOptions
 
+    options = ReadOptions(
+        max_atomic_number=max_atomic_number(predictor.model),
+        is_strict=is_strict,
+        disorder=disorder.value,
+    )
     structures = iter_structures(paths, options)
     seen = itertools.count(1)
     with progress("structures", len(paths)) as advance:
         return predict_structures(
             structures,
             predictor,
-            is_strict=options.is_strict,
+            is_strict=is_strict,
             # A file may hold many structures: the total grows when they turn up.
             on_structure=lambda: advance(max(len(paths), next(seen))),
         )

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import gemmi
 import numpy as np
-from numpy.typing import NDArray
 
 from models.crystal.crystal import CrystalError
 from models.crystal.species import ATOMIC_NUMBERS, symbol_of
-from models.elements import element_table
 
 RATIO_TOLERANCE = 0.01
 """Relative difference between declared and listed numbers of an element that is rounding."""
@@ -149,22 +146,6 @@ class Composition:
 def formula_of(content: Mapping[int, float]) -> str:
     """Text such as ``Ca H2 O2`` of atomic numbers and numbers of atoms."""
     return " ".join(f"{symbol_of(z)}{'' if n == 1 else f'{n:g}'}" for z, n in content.items())
-
-
-def reduced_formula(numbers: NDArray[np.int64]) -> str:
-    """Formula such as ``TiO2`` of the atomic numbers of a cell, less electronegative ones first."""
-    scale = element_table().column("electronegativity")
-    counts = Counter(numbers.tolist())
-    divisor = int(np.gcd.reduce(list(counts.values())))
-
-    def order(number: int) -> tuple[float, int]:
-        value = float(scale[number]) if number < len(scale) else np.nan
-        return (value if np.isfinite(value) else np.inf, number)
-
-    return "".join(
-        symbol_of(z) + (str(counts[z] // divisor) if counts[z] != divisor else "")
-        for z in sorted(counts, key=order)
-    )
 
 
 def parse_formula(text: str) -> dict[int, float]:

@@ -34,7 +34,7 @@ NOT_PERIODIC = "not periodic in three directions: slabs, chains and molecules ar
 
 
 class CrystalWarning(UserWarning):
-    """What the user should know about how a structure was read."""
+    """What the user should know about a structure, or about predictions for it."""
 
 
 class CrystalError(ValueError):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,6 @@ from models.printable import one_line
 # R listed rows, O operations, N sites of the cell
 
 Disorder = Literal["refuse", "order", "average"]
-DISORDER: tuple[Disorder, ...] = get_args(Disorder)
 SAME_SITE = 0.05
 """[Angstrom] images of one site lie nearer than this, however their coordinates were rounded."""
 SILENT_MOVE = 1e-3

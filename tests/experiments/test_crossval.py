@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from experiments.training_config import TrainConfig
 from experiments.training_data import LabelSpec
 from experiments.wbm import load_out_of_distribution
 from models import CrystalModel, GraphSettings, NetworkConfig, load_checkpoint
-from models.crystal import Crystal
+from models.crystal import Crystal, CrystalWarning
 from models.datasets import DatasetError, load_dataset
 from models.noop import is_frame_idle
 from tests.experiments.wbm_file import wbm_file
@@ -69,7 +70,9 @@ def test_errors_are_those_of_the_checkpoints(result: tuple[Path, Scores]) -> Non
         model = load_checkpoint(out / f"fold{fold}-seed0")
         assert model.info["test_fold"] == fold
         test = dataset.split(fold).test
-        predicted = model.predict([dataset.crystals[i] for i in test])["n"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CrystalWarning)
+            predicted = model.predict([dataset.crystals[i] for i in test])["n"]
         errors.append(np.abs(predicted - dataset.labels["n"][test]))
         idle.append([is_frame_idle(dataset.crystals[i]) for i in test])
     (label,) = scores.labels

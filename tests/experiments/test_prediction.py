@@ -166,14 +166,14 @@ def test_chunks_change_nothing(
 ) -> None:
     sizes = []
     whole = predict_structures(stored, DigitalPredictor(model))
-    original = DigitalPredictor.predict
+    original = DigitalPredictor.values
 
     def watched(self: DigitalPredictor, graphs: list) -> np.ndarray:
         sizes.append(len(graphs))
         return original(self, graphs)
 
     monkeypatch.setattr(prediction, "CHUNK", 4)
-    monkeypatch.setattr(DigitalPredictor, "predict", watched)
+    monkeypatch.setattr(DigitalPredictor, "values", watched)
     parts = predict_structures(iter(stored), DigitalPredictor(model))
     assert sizes == [4, 4, 1]
     for one, other in zip(whole.rows, parts.rows, strict=True):
@@ -250,7 +250,7 @@ def test_csv_has_units_and_full_digits(place: Path, model: CrystalModel) -> None
     assert header[:3] == ["file", "n", "gap [eV]"]
     assert [row[0] for row in rows] == ["POSCAR-salt", "rutile.cif", "two.json#0", "two.json#mp-9"]
     expected = model.predict([salt()])
-    assert [float(x) for x in rows[0][1 : 1 + len(model.labels)]] == pytest.approx(
+    assert [float(x) for x in rows[0][1:-5]] == pytest.approx(
         [expected[label.name][0] for label in model.labels], rel=INVARIANCE_F32
     )
     assert "Skipped (2)" in shown
@@ -279,10 +279,9 @@ def test_values_beyond_range_are_null_in_json(tmp_path: Path) -> None:
     prediction_table.write_predictions(table, tmp_path / "x.json", {})
     assert json.loads((tmp_path / "x.json").read_text())["predictions"][0]["K"] is None
     prediction_table.write_predictions(table, tmp_path / "x.csv", {})
-    assert (tmp_path / "x.csv").read_text().splitlines() == [
-        "file,K [GPa],formula,formula_in_training,nearest_training,notes",
-        "x.cif,inf,,,,",
-    ]
+    extras = "formula,formula_in_training,nearest_training,nearest_distance,notes"
+    lines = (tmp_path / "x.csv").read_text().splitlines()
+    assert lines == [f"file,K [GPa],{extras}", "x.cif,inf,,,,,"]
 
 
 def test_notes_reach_the_user(place: Path) -> None:
@@ -292,16 +291,17 @@ def test_notes_reach_the_user(place: Path) -> None:
     assert "note: bare.cif: states no symmetry" in run("bare.cif", "--out", "x.json")
     [row] = json.loads(Path("x.json").read_text())["predictions"]
     assert "states no symmetry" in row["notes"][0]
-    run("bare.cif", "--out", "x.csv")
-    header, cells = csv.reader(Path("x.csv").read_text().splitlines())
-    assert "states no symmetry" in dict(zip(header, cells, strict=True))["notes"]
+    run("bare.cif", "rutile.cif", "--out", "x.csv")
+    noted, plain = csv.DictReader(Path("x.csv").read_text().splitlines())
+    assert noted["notes"] == "; ".join(row["notes"]) and plain["notes"] == ""
 
 
 def test_labels_of_a_chip_table_stay_together(monkeypatch: pytest.MonkeyPatch) -> None:
     headers = [f"{name}{part}" for name in ("n", "eps") for part in ("", "_mean", "_p05", "_p95")]
     monkeypatch.setattr(prediction_table, "console", Console(width=80))
-    assert prediction_table._parts(headers, 4) == [slice(0, 4), slice(4, 8)]
-    assert prediction_table._parts(headers, 1) == [slice(0, 5), slice(5, 8)]
+    room = prediction_table._room()
+    assert prediction_table._parts(headers, 4, room) == [slice(0, 4), slice(4, 8)]
+    assert prediction_table._parts(headers, 1, room) == [slice(0, 5), slice(5, 8)]
 
 
 @pytest.mark.parametrize("width", [60, 80])
@@ -395,12 +395,12 @@ def test_mistakes_raise_one_line_and_write_nothing(
 class Failing(DigitalPredictor):
     """A network that fails for crystals of some number of sites."""
 
-    def predict(self, graphs):
+    def values(self, graphs):
         outputs = self.model.standardised(list(self.model.batches(graphs)))
         for number, graph in enumerate(graphs):
             if graph.num_sites in (2, 3):
                 outputs[number, 0] = float("nan") if graph.num_sites == 2 else 1e6
-        return np.stack(list(self.model.predictions(outputs).values()), axis=-1)
+        return np.stack(list(self.model.predictions(outputs).values()), axis=-1)[None]
 
 
 def test_crystals_whose_prediction_cannot_be_right_are_skipped(stored, model) -> None:

@@ -1,5 +1,7 @@
 """Arguments of the public calls of models: wrong ones are refused by name, before any work."""
 
+import dataclasses
+import json
 import re
 from types import SimpleNamespace
 
@@ -11,6 +13,7 @@ from pymatgen.core import Lattice, Molecule, Structure
 import models
 from models import Crystal, CrystalError, GraphSettings, NetworkConfig
 from models.crystal import CrystalWarning
+from models.crystal.found import NamedCrystal
 from tests.models.cif_text import block
 from tests.tolerances import INVARIANCE_F32
 
@@ -87,7 +90,7 @@ def test_crystals_take_lists_and_tensors():
 
 @pytest.mark.parametrize("bad", [None, 3, {}, b"x"], ids=lambda bad: type(bad).__name__)
 def test_predict_wants_structures(model, bad):
-    with pytest.raises(TypeError, match="`structures` must be a pymatgen Structure, a Crystal, an"):
+    with pytest.raises(TypeError, match=r"`structures` must be one or a sequence of .* got"):
         model.predict(bad)
 
 
@@ -98,30 +101,60 @@ def test_predict_names_what_is_no_structure(model, bad):
 
 
 def test_predict_takes_structures_of_every_kind(model, tmp_path):
-    atoms = pytest.importorskip("ase").Atoms(
+    """One of each kind, alone and together; a file stands for all its structures."""
+    ase = pytest.importorskip("ase")
+    atoms = ase.Atoms(
         "NaCl", positions=STRUCTURE.cart_coords, cell=STRUCTURE.lattice.matrix, pbc=True
     )
     path = tmp_path / "POSCAR"
     path.write_text(STRUCTURE.to(fmt="poscar"))
-    kinds = [STRUCTURE, CRYSTAL, atoms, path, str(path)]
+    kinds = [STRUCTURE, CRYSTAL, atoms, path, str(path), NamedCrystal("x", CRYSTAL)]
     expected = model.predict([STRUCTURE])["n"]
     for kind in kinds:
         np.testing.assert_allclose(model.predict(kind)["n"], expected, rtol=INVARIANCE_F32)
-    assert model.predict(kinds)["n"].shape == (5,)
-    with pytest.raises(CrystalError, match=r"structure 1: .*nowhere\.cif: no such file"):
-        model.predict([STRUCTURE, tmp_path / "nowhere.cif"])
-    with pytest.raises(CrystalError, match="not periodic in three directions"):
-        model.predict(pytest.importorskip("ase").Atoms("H"))
+    assert model.predict(kinds)["n"].shape == (6,)
+    two = tmp_path / "two.json"
+    two.write_text(json.dumps([STRUCTURE.as_dict()] * 2))
+    assert model.predict([two, CRYSTAL], labels=["gap"])["gap"].shape == (3,)
+    assert list(model.predict(CRYSTAL, labels=["gap", "n"])) == ["gap", "n"]
+
+
+def test_predict_refuses_what_is_not_periodic_in_one_line(model, tmp_path):
+    ase = pytest.importorskip("ase")
     slab = Structure(Lattice(4 * np.eye(3), pbc=(True, True, False)), ["Na"], [[0, 0, 0]])
-    with pytest.raises(CrystalError, match="structure 0: not periodic in three directions"):
-        model.predict([slab])
+    for bad in (ase.Atoms("H"), [slab], slab):
+        with pytest.raises(CrystalError, match=r"^structure 0: not periodic in three"):
+            model.predict(bad)
+    with pytest.raises(CrystalError, match=r"^structure 1: .*nowhere\.cif: no such file"):
+        model.predict([STRUCTURE, tmp_path / "nowhere.cif"])
 
 
 def test_predict_warns_of_what_the_reader_noted(model, tmp_path):
     path = tmp_path / "x.cif"
     path.write_text(block(items=()))
-    with pytest.warns(CrystalWarning, match="structure 0: states no symmetry"):
-        model.predict(path)
+    with pytest.warns(CrystalWarning, match=r"structure 1 \(.*x\.cif\): states no symmetry"):
+        model.predict([CRYSTAL, path])
+    with pytest.warns(CrystalWarning, match="structure 0: by hand") as caught:
+        model.predict(
+            [Crystal(CRYSTAL.numbers, CRYSTAL.lattice, CRYSTAL.frac_coords, ("by hand",))]
+        )
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+def test_warnings_of_predict_are_bounded(model, monkeypatch):
+    monkeypatch.setattr("models.model.MAX_WARNINGS", 2)
+    noted = dataclasses.replace(CRYSTAL, notes=("a", "b", "c"))
+    with pytest.warns(CrystalWarning) as caught:
+        model.predict([noted, noted])
+    assert [str(warning.message) for warning in caught] == [
+        "structure 0: a", "structure 0: b", "and 4 more notes on structures"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", ["n", [], ["n", "m"], [3]])
+def test_predict_names_the_labels_that_there_are(model, bad):
+    with pytest.raises(ValueError, match=r"`labels` must be a list|no label .*; there are n, gap"):
+        model.predict(STRUCTURE, labels=bad)
 
 
 def test_replaced_weights_are_tensors_of_the_network(model):
