@@ -19,7 +19,7 @@ from models.crystal import Crystal
 from models.crystal.read import read_structure_file
 from models.graph import GraphSettings
 from models.graph_cache import load_graphs
-from photonic.files import write_atomic
+from photonic.files import write_atomic, write_new
 
 RESULT_FILE = "graphs.json"
 EVERYTHING = "whole graph, all shipped crystals"
@@ -140,7 +140,8 @@ def _reading(crystals: list[Crystal], turns: int) -> Iterator[GraphRate]:
         paths = []
         for number, crystal in enumerate(crystals):
             path = Path(directory) / f"{number}.cif"
-            path.write_text(str(CifWriter(crystal.to_structure(), symprec=0.01)))
+            text = str(CifWriter(crystal.to_structure(), symprec=0.01))
+            write_new(path, text.encode())
             paths.append(path)
 
         def ours() -> int:
