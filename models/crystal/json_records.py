@@ -145,6 +145,8 @@ def _may_hold(value: object, depth: int) -> bool:
     """True if a value looks like a structure, a record of one, or a dictionary of them."""
     if isinstance(value, str):
         return "_cell_length_a" in value or '"lattice"' in value
+    if isinstance(value, list):
+        return depth > 0 and any(_may_hold(item, depth - 1) for item in value[:3])
     if not isinstance(value, Mapping):
         return False
     if _is_structure(value) or any(field in value for field in FIELDS):

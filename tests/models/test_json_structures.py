@@ -66,6 +66,14 @@ def outcomes(text: str, folder: Path, name: str = "x.json") -> dict[str, str]:
         ),
         ({"mp-1": RUTILE, "mp-2": SALT}, {"#mp-1": FIRST, "#mp-2": SECOND}),
         (
+            {"structures": [RUTILE, SALT], "source": "here"},
+            {
+                "#structures/0": FIRST,
+                "#structures/1": SECOND,
+                "#source": "not a CIF: it has no line `data_` with the name of a block",
+            },
+        ),
+        (
             {"mp-1": {"0": {"structure": RUTILE, "energy": -1.0}, "1": {"structure": SALT}}},
             {"#mp-1/0": FIRST, "#mp-1/1": SECOND},
         ),
