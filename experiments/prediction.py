@@ -13,13 +13,12 @@ import numpy as np
 from torch import Tensor
 
 from experiments.prediction_table import Column, PredictionRow, PredictionTable
-from models.averages import means_of_structures, scatter_note
 from models.checkpoint import CONFIG_FILE, WEIGHTS_FILE, checkpoint_bytes
 from models.crystal import Crystal, CrystalError
 from models.crystal.found import NamedCrystal, Skipped, reason_of
 from models.domain import NOT_RECORDED, Domain, DomainReport
 from models.graph import CrystalGraph, SymmetryWarning
-from models.model import CrystalModel, PredictionError
+from models.model import CrystalModel, PredictionError, means_of_structures, scatter_note
 
 if TYPE_CHECKING:
     from experiments.mapped import MappedModel

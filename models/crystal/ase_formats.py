@@ -1,4 +1,4 @@
-"""Formats that are read through ASE if it is installed; each is named, ASE guesses nothing."""
+"""Reads crystals of further formats through ASE, if it is installed; the name tells the format."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import os
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,7 +15,7 @@ import numpy as np
 
 from models.crystal.check import check_number_of_sites
 from models.crystal.crystal import NOT_PERIODIC, Crystal, CrystalError
-from models.crystal.found import reason_of
+from models.crystal.found import Getter, reason_of
 from models.crystal.json_files import refuse_pickle
 from models.crystal.packed import unpacked
 from models.crystal.sites import AtomRows, Notes, ReadOptions, crystals_of_rows
@@ -37,7 +37,6 @@ MAX_BYTES = 500_000_000
 MAX_LINE = 100_000
 """Characters of a line of extended XYZ."""
 _PROPERTIES = re.compile(r"(?i)\bproperties=(\"[^\"]*\"|\S+)")
-Getter = Callable[[], tuple[Crystal, ...]]
 
 
 def ase_structures(path: Path, suffix: str, options: ReadOptions) -> Iterator[tuple[str, Getter]]:
@@ -171,7 +170,7 @@ def _with_symbols(comment: str, rows: list[str], notes: Notes) -> list[str]:
                 species = species_of(words[column])
             except CrystalError as error:
                 raise CrystalError(f"atom {number}: {error}") from None
-            (notes.repair if species.is_irregular else notes.add)(species.note)
+            notes.species(species)
             words[column] = species.symbol
         changed.append(" ".join(words))
     return changed

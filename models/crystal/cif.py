@@ -1,4 +1,4 @@
-"""CIF text into crystals: every block by itself, each held against what it declares.
+"""Reads the blocks of a CIF into crystals, and checks each against what it declares.
 
 gemmi reads the grammar; atoms, symmetry and their contradictions are looked at here. Nothing is
 guessed in silence: a block is read as it is written, repaired with a note, or refused.
@@ -19,6 +19,7 @@ from models.crystal.cif_atoms import Fields, declared_of, is_about_structure, la
 from models.crystal.cif_symmetry import Setting, Symmetry, declared_symmetry
 from models.crystal.composition import Composition
 from models.crystal.crystal import Crystal, CrystalError
+from models.crystal.found import Getter
 from models.crystal.sites import (
     MAX_IMAGES,
     SAME_SITE,
@@ -33,7 +34,6 @@ from models.crystal.sites import (
 
 MAX_FAULTS = 10
 """Lines of a block outside atoms, cell and symmetry that may be no CIF."""
-Getter = Callable[[], tuple[Crystal, ...]]
 _HEADER = re.compile(r"(?im)^data_\S*")
 _SIGNS = str.maketrans({"\u2212": "-", "\u2013": "-", "\ufeff": None, "\0": None})
 

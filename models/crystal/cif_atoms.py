@@ -269,8 +269,8 @@ def _species(kind: str, label: str, name: str, formula: Mapping[int, float] | No
 
 
 def _note_species(species: Sequence[Species], notes: Notes) -> None:
-    for one in {s.note: s for s in species if s.note}.values():
-        (notes.repair if one.is_irregular else notes.add)(one.note)
+    for one in {s.note: s for s in species}.values():
+        notes.species(one)
 
 
 def _check_hydrogens(fields: Fields, names: Sequence[str], num_rows: int) -> None:

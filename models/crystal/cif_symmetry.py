@@ -1,4 +1,4 @@
-"""Symmetry that a CIF declares: operations, symbols, numbers and settings, checked together.
+"""Symmetry operations that a CIF declares by list, symbol, number or setting, checked together.
 
 The tables of space groups in their settings are gemmi's: International Tables A with the cell
 choices and centrings beyond them. A symbol may leave several settings open; all are given, and the
@@ -182,7 +182,7 @@ def _setting_of_operations(texts: Sequence[str]) -> Setting:
     """The group of listed operations.
 
     Raises:
-        CrystalError: if a word is no operation, one is listed twice, or they form no group.
+        CrystalError: if a word is no operation, the identity is missing, or they form no group.
     """
     if len(texts) > MAX_OPERATIONS:
         raise CrystalError(f"{len(texts)} symmetry operations (at most {MAX_OPERATIONS})")

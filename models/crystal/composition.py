@@ -1,4 +1,4 @@
-"""What a file declares about the content of its cell, held against the atoms that were read."""
+"""Formula, Z, multiplicities, volume, mass and density of a file, checked against its atoms."""
 
 from __future__ import annotations
 

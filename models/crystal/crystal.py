@@ -131,7 +131,10 @@ class Crystal:
         if not all(structure.lattice.pbc):
             raise CrystalError(NOT_PERIODIC)
         numbers = np.array([_number_of_site(i, site) for i, site in enumerate(structure)])
-        return cls(numbers, structure.lattice.matrix, structure.frac_coords)
+        present = {getattr(s, "name", "") for site in structure for s in site.species}
+        names = {"D (deuterium)": "D", "T (tritium)": "T"}
+        notes = tuple(f"{name} read as H" for name, symbol in names.items() if symbol in present)
+        return cls(numbers, structure.lattice.matrix, structure.frac_coords, notes)
 
     def to_structure(self) -> Structure:
         """The pymatgen structure with the same sites in the same order."""

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from models.crystal.crystal import Crystal
 from models.printable import one_line, printable
+
+Getter = Callable[[], tuple[Crystal, ...]]
+"""Decodes one structure of a file: its crystal, or its orderings. Raises CrystalError if it cannot
+be used, so that it takes no other structure of the file along."""
 
 
 @dataclass(frozen=True, eq=False)

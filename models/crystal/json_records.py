@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from models.crystal.check import check_number_of_sites
 from models.crystal.cif import cif_structures
 from models.crystal.crystal import NOT_PERIODIC, Crystal, CrystalError
+from models.crystal.found import Getter
 from models.crystal.sites import AtomRows, Notes, ReadOptions, crystals_of_rows
 from models.crystal.species import species_of
 
@@ -28,7 +29,6 @@ MAX_DEPTH = 4
 """Dictionaries inside each other above a structure."""
 FIELDS = ("structure", "atoms", "cif", "initial_structure", "final_structure")
 FORMS = "fields sites, lattice_mat, lattice_vectors, structure, atoms or cif"
-Getter = Callable[[], tuple[Crystal, ...]]
 Named = Iterator[tuple[str | None, Getter]]
 
 
@@ -284,7 +284,7 @@ def _rows(
                 species = species_of(symbol)
             except CrystalError as error:
                 raise CrystalError(f"site {index}: {error}") from None
-            (notes.repair if species.is_irregular else notes.add)(species.note)
+            notes.species(species)
             sites.append(index)
             names.append(f"site {index} ({species.symbol})")
             numbers.append(species.number)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from models.crystal.ase_formats import ASE_FORMATS, ase_structures
 from models.crystal.check import check_usable
 from models.crystal.cif import cif_structures
 from models.crystal.crystal import Crystal, CrystalError
-from models.crystal.found import NamedCrystal, Skipped, reason_of
+from models.crystal.found import Getter, NamedCrystal, Skipped, reason_of
 from models.crystal.json_files import iter_json, refuse_pickle
 from models.crystal.json_records import id_of_record, json_structures
 from models.crystal.packed import unpacked
@@ -36,7 +36,7 @@ MAX_LINE = 10_000
 DEFAULTS = ReadOptions()
 MAX_SKIPPED = 100_000
 """Structures of one file that cannot be used, before the rest is left."""
-_Named = Iterator[tuple[str | None, Callable[[], tuple[Crystal, ...]]]]
+_Named = Iterator[tuple[str | None, Getter]]
 
 
 def is_structure_file(path: Path) -> bool:
@@ -165,7 +165,7 @@ def _of_text(path: Path, name: str, options: ReadOptions) -> _Named:
             raise CrystalError(_unknown(error)) from None
 
 
-def _or_unknown(get: Callable[[], tuple[Crystal, ...]]) -> tuple[Crystal, ...]:
+def _or_unknown(get: Getter) -> tuple[Crystal, ...]:
     try:
         return get()
     except CrystalError as error:

@@ -1,4 +1,4 @@
-"""Listed atom rows into crystals: images by symmetry, repeated sites, occupancies, disorder.
+"""Crystals from listed atoms: images by symmetry, repeated sites, occupancies, disorder.
 
 All readers end here, so that a repair, its note and its limit are the same in every format.
 """
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from models.crystal.check import MAX_SITES, check_number_of_sites
 from models.crystal.crystal import ROUNDED_OCCUPANCY, Crystal, CrystalError
 from models.crystal.disorder import MixedSite, orderings
+from models.crystal.species import Species
 from models.printable import one_line
 
 # R listed rows, O operations, N sites of the cell
@@ -71,6 +72,10 @@ class Notes:
         if line and self.is_strict:
             raise CrystalError(f"{line} (not with --strict)")
         self.add(line)
+
+    def species(self, species: Species) -> None:
+        """Note how the name of an element was read; irregular names count as repairs."""
+        (self.repair if species.is_irregular else self.add)(species.note)
 
 
 @dataclass(frozen=True, eq=False)
@@ -319,20 +324,3 @@ def _distances(offsets: NDArray[np.float64], lattice: NDArray[np.float64]) -> ND
     Exact for short ones, which is all that is asked.
     """
     return np.linalg.norm((offsets - np.rint(offsets)) @ lattice, axis=1)
-
-
-__all__ = [
-    "MAX_IMAGES",
-    "MAX_SITES",
-    "SAME_SITE",
-    "AtomRows",
-    "Disorder",
-    "Notes",
-    "Operations",
-    "Orbit",
-    "ReadOptions",
-    "check_number_of_sites",
-    "crystals_of_orbits",
-    "crystals_of_rows",
-    "orbits_of_rows",
-]

@@ -1,4 +1,4 @@
-"""POSCAR, CONTCAR, CHGCAR and XDATCAR of VASP into crystals.
+"""Reads crystals from POSCAR, CONTCAR, CHGCAR and XDATCAR files.
 
 Read by rules of our own, because other readers guess elements in silence: from flags, from labels
 at the ends of lines, or from a default list.
@@ -7,7 +7,7 @@ at the ends of lines, or from a default list.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from models.crystal.check import check_number_of_sites
 from models.crystal.crystal import Crystal, CrystalError
+from models.crystal.found import Getter
 from models.crystal.sites import AtomRows, Notes, ReadOptions, crystals_of_rows
 from models.crystal.species import ATOMIC_NUMBERS, Species, species_of
 
@@ -49,9 +50,7 @@ def is_trajectory(text: str) -> bool:
     return any(_FRAME.match(line) for line in text.split("\n", 40)[5:40])
 
 
-def poscar_structures(
-    text: str, options: ReadOptions
-) -> Iterator[tuple[str | None, Callable[[], tuple[Crystal, ...]]]]:
+def poscar_structures(text: str, options: ReadOptions) -> Iterator[tuple[str | None, Getter]]:
     """Name, and a function that gives the crystals, of each structure in a file of VASP.
 
     A POSCAR has one, without a name; an XDATCAR has one for each configuration, named by its
@@ -64,9 +63,7 @@ def poscar_structures(
         yield None, lambda: _crystals(lines, 0, options)
 
 
-def _frames(
-    lines: Sequence[str], options: ReadOptions
-) -> Iterator[tuple[str, Callable[[], tuple[Crystal, ...]]]]:
+def _frames(lines: Sequence[str], options: ReadOptions) -> Iterator[tuple[str, Getter]]:
     """Configurations of an XDATCAR; the cell may be repeated above each of them."""
     head: _Head | None = None
     start = 0
@@ -251,7 +248,7 @@ def _of_potential(word: str, notes: Notes) -> Species:
 
 
 def _noted(species: Species, notes: Notes) -> Species:
-    (notes.repair if species.is_irregular else notes.add)(species.note)
+    notes.species(species)
     return species
 
 

@@ -12,9 +12,10 @@ from random import Random
 
 import torch
 
+from tests.fuzz import Files, Subject
 from tests.fuzz.hostile import hostile_inputs
 from tests.fuzz.mutations import Content, Special, spoilt
-from tests.fuzz.subjects import Files, Subject, subjects
+from tests.fuzz.subjects import subjects
 from tests.fuzz.workers import Result, results
 
 SPARSE = 1 << 40

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import gzip
 import hashlib
 import io
 import json
@@ -14,31 +13,21 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
-
-from pymatgen.core import Structure
-from pymatgen.io.cif import CifWriter
 
 from experiments.calibration import chip_file, load_calibration
 from experiments.chips_run import ChipStudy
 from experiments.cli import main
 from experiments.mapped import MappedModel, load_mapped
-from experiments.prediction import DigitalPredictor, predict_structures
-from experiments.prediction_table import _csv, _json, print_predictions
 from experiments.results import RESULT_FILE, read_results
-from experiments.structures import expand, iter_structures
 from experiments.study import open_study
 from experiments.study.description import load_study
 from experiments.study.inputs import Inputs
 from experiments.study.tables import print_study
 from experiments.sweep import NOISE_KINDS, sweep_settings
-from experiments.wbm import load_out_of_distribution
 from models import load_checkpoint, load_dataset
-from models.datasets.user import load_folder, load_jarvis, load_matbench, load_megnet
 from photonic import Chip, load_hardware
 from photonic.channel_map import load_channel_map
 from photonic.chipfile import diff_exports, export_program, read_export, verify_export
@@ -46,32 +35,11 @@ from photonic.drive_laws import load_laws
 from photonic.export_formats.npz import npz_bytes, read_npz
 from tests.experiments.calibrations import stored_calibration
 from tests.experiments.study_inputs import HERE, mapped_directory, study, study_file
+from tests.fuzz import Files, Subject, files_of
 from tests.fuzz.mutations import Content
+from tests.fuzz.structures import structure_subjects
 from tests.fuzz.workers import Refused
-from tests.models.cif_text import SALT, SALT_CELL, block
 from tests.photonic.chips import PROVENANCE, network
-
-DATA = Path(__file__).parents[1] / "data"
-Files = dict[str, Content]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A folder of real files.
-
-    Attributes:
-        name: of the kind.
-        files: relative path to content.
-        read: reads the folder; raises what the reader raises.
-        seal: makes hashes true again after a change, so that it reaches what lies behind them.
-        weight: how often it is chosen.
-    """
-
-    name: str
-    files: dict[str, bytes]
-    read: Callable[[Path], object]
-    seal: Callable[[Files], None] = field(default=lambda files: None)
-    weight: float = 1.0
 
 
 def subjects() -> list[Subject]:
@@ -79,145 +47,7 @@ def subjects() -> list[Subject]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         mapped = load_mapped(mapped_directory())
-        return [*_structures(mapped), *_tables(), *_models(mapped), *_words()]
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    """Content of all files of a folder by relative path, sorted."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
-
-
-# Crystals
-
-
-_SYMBOL = (
-    "_space_group_name_H-M_alt 'F m -3 m'",
-    "_space_group_IT_number 225",
-    "_space_group_name_Hall '-F 4 2 3'",
-    "_chemical_formula_sum 'Na Cl'",
-    "_cell_formula_units_Z 4",
-)
-
-
-def _structures(mapped: MappedModel) -> list[Subject]:
-    dataset = load_dataset("dielectric")
-    few = [dataset.crystals[n].to_structure() for n in (3, 77, 400)]
-    salt = Structure.from_spacegroup(
-        "Fm-3m", few[0].lattice.cubic(5.64), ["Na", "Cl"], [[0, 0, 0], [0.5, 0.5, 0.5]]
-    )
-    cif = "".join(str(CifWriter(s)) for s in few)
-    poscar = few[0].to(fmt="poscar")
-    frames = "".join(
-        f"Direct configuration= {n}\n"
-        + "\n".join(" ".join(map(str, x)) for x in few[0].frac_coords)
-        + "\n"
-        for n in (1, 2)
-    )
-    atoms = {
-        "lattice_mat": few[1].lattice.matrix.tolist(),
-        "coords": few[1].frac_coords.tolist(),
-        "elements": [site.specie.symbol for site in few[1]],
-        "cartesian": False,
-    }
-    files = {
-        "one.cif": str(CifWriter(salt, symprec=0.01)),
-        "p1.cif": str(CifWriter(few[0])),
-        "blocks.cif": cif,
-        "POSCAR": poscar,
-        "old.vasp": "\n".join(poscar.splitlines()[:5] + poscar.splitlines()[6:]),
-        "XDATCAR": "\n".join(poscar.splitlines()[:7]) + "\n" + frames,
-        "one.json": json.dumps(few[1].as_dict()),
-        "many.json": json.dumps(
-            [s.as_dict() for s in few] + [atoms, {"id": "c", "structure": cif}]
-        ),
-        "two.extxyz": 2 * _extxyz(few[2]),
-        "lines.jsonl": "".join(json.dumps(x) + "\n" for x in (few[1].as_dict(), {"atoms": atoms})),
-        "symbol.cif": block((SALT[0], SALT[4]), SALT_CELL, _SYMBOL),
-    }
-    packed = {
-        f"{n}.gz": gzip_bytes(t.encode()) for n, t in files.items() if n in ("one.cif", "one.json")
-    }
-    predictor = DigitalPredictor(mapped.model)
-    everything = {name: text.encode() for name, text in files.items()} | packed
-    return [
-        Subject(f"structure {name}", {name: data}, partial(_predict, predictor=predictor), weight=2)
-        for name, data in everything.items()
-    ] + [
-        Subject("labelled folder", files_of(DATA / "cgcnn"), load_folder),
-        *(
-            Subject(
-                name, {name: (DATA / name).read_bytes()}, partial(_dataset, name=name), weight=0.5
-            )
-            for name in _LOADERS
-        ),
-        Subject(
-            "wbm", {"wbm.json.gz": _wbm()}, lambda f: load_out_of_distribution(f / "wbm.json.gz")
-        ),
-    ]
-
-
-def _extxyz(structure: Structure) -> str:
-    cell = " ".join(map(str, structure.lattice.matrix.ravel()))
-    rows = [f"{s.specie.symbol} {' '.join(map(str, s.coords))}\n" for s in structure]
-    return (
-        f'{len(rows)}\nLattice="{cell}" Properties=species:S:1:pos:R:3 pbc="T T T"\n{"".join(rows)}'
-    )
-
-
-def gzip_bytes(data: bytes) -> bytes:
-    """Packed, always the same."""
-    return gzip.compress(data, 1, mtime=0)
-
-
-def _wbm() -> bytes:
-    dataset = load_dataset("dielectric")
-    records = [
-        {
-            "id": i,
-            "z": c.numbers.tolist(),
-            "cell": c.lattice.ravel().tolist(),
-            "x": c.frac_coords.ravel().tolist(),
-            "efc": -1.5,
-        }
-        for i, c in zip(dataset.ids[:3], dataset.crystals, strict=False)
-    ]
-    return gzip_bytes(json.dumps({"meta": {}, "records": records}).encode())
-
-
-_LOADERS: dict[str, Callable[[Path], object]] = {
-    "jarvis_dft_3d.json": lambda p: load_jarvis(p, "formation_energy_peratom", split="formula"),
-    "megnet.json": lambda p: load_megnet(p, "gap pbe", split="formula"),
-    "matbench_dielectric.json.gz": lambda p: load_matbench(p, split="formula"),
-}
-
-
-def _dataset(folder: Path, name: str) -> None:
-    for skip in _LOADERS[name](folder / name).skipped:  # type: ignore[attr-defined]
-        _check_line(str(skip))
-
-
-MAX_STRUCTURES = 500
-"""Structures of an input that are predicted: honest work grows with their number."""
-
-
-def _predict(folder: Path, predictor: DigitalPredictor) -> None:
-    """As ``lightframe predict``: the table printed and written, also the reasons in it."""
-    files = [p for p in folder.iterdir() if not p.is_dir()] or [folder]
-    structures = islice(iter_structures(expand(sorted(files))), MAX_STRUCTURES)
-    table = predict_structures(structures, predictor)
-    (_csv(table) + _json(table, {})).encode()
-    print_predictions(table)
-    notes = [note for row in table.rows for note in row.notes]
-    for line in (*map(str, table.skipped), *table.notes, *notes):
-        _check_line(line)
-    if not table.rows:
-        raise Refused(table.skipped[0].reason)
-
-
-def _check_line(line: str) -> None:
-    assert line.isprintable(), line
-    assert len(line) < 1000, line
+        return [*structure_subjects(mapped), *_tables(), *_models(mapped), *_words()]
 
 
 # Descriptions and tables

@@ -81,6 +81,13 @@ def test_oxidation_states_are_dropped() -> None:
     assert Crystal.from_structure(structure).numbers.tolist() == [12, 8]
 
 
+def test_isotopes_of_hydrogen_are_noted() -> None:
+    structure = Structure(Lattice.cubic(4.2), ["Li", "D"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    crystal = Crystal.from_structure(structure)
+    assert crystal.numbers.tolist() == [3, 1]
+    assert crystal.notes == ("D (deuterium) read as H",)
+
+
 def test_partial_occupancy_is_refused_by_site() -> None:
     species = ["O", {"Fe": 0.5, "Ni": 0.5}]
     structure = Structure(Lattice.cubic(4.2), species, [[0, 0, 0], [0.5, 0.5, 0.5]])

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from pymatgen.core import Lattice, Structure
 
 from models import Crystal, CrystalModel, CrystalWarning, load_checkpoint, load_dataset
-from models.averages import means_of_structures, scatter_note
 from models.connectivity import (
     COVALENT_RADII,
     finite_groups,
@@ -16,6 +15,7 @@ from models.connectivity import (
 from models.crystal.found import NamedCrystal
 from models.domain import NONMETALS, Domain, structure_notes
 from models.graph import GraphSettings, build_graph
+from models.model import means_of_structures, scatter_note
 from tests.models.user_files import rutile, salt
 from tests.tolerances import CLOSED_FORM_F64, GEOMETRY_F64, INVARIANCE_F32, STORED_VOLUME
 
