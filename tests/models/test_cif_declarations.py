@@ -335,3 +335,25 @@ def test_dielectric_crystals_with_few_decimals(digits: int) -> None:
         # Volumes follow from rounded cell parameters alone if no atom is lost or doubled.
         per_atom = crystal.volume / crystal.num_sites * stored.num_sites / stored.volume
         assert abs(per_atom - 1) < 10.0 ** (1 - digits)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "cell", "full"),
+    [
+        ("P 21/c", (7, 8, 9, 90, 90, 90), "P 1 21/c 1"),
+        ("P 21/c", (7, 8, 9, 90, 100, 90), "P 1 21/c 1"),
+        ("P 21/n", (7, 8, 9, 90, 90, 100), "P 1 1 21/n"),
+        ("P 21/b", (7, 8, 9, 90, 90, 100), "P 1 1 21/b"),
+        ("P 21/b", (7, 8, 9, 100, 90, 90), "P 21/b 1 1"),
+        ("P 21/b", (7, 8, 9, 90, 90, 90), ""),
+    ],
+)
+def test_short_monoclinic_symbols(symbol: str, cell: Sequence[float], full: str) -> None:
+    """The unique axis is that of the cell; in a right-angled one it is b, where b is possible."""
+    rows = ("Na Na 0.11 0.07 0.33 1", "Cl Cl 0.35 0.41 0.61 1")
+    short = block(rows, cell, [f"_space_group_name_H-M_alt '{symbol}'"])
+    if full:
+        items = [f"_space_group_name_H-M_alt '{full}'"]
+        assert_same(read(short), read(block(rows, cell, items)))
+    else:
+        assert outcome(short).startswith("refused: the symmetry is ambiguous")
